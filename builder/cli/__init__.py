@@ -1,0 +1,1 @@
+"""The command `boss-builder`: parse the words, call one function, show the answer. No logic lives here."""

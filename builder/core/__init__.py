@@ -1,0 +1,1 @@
+"""What every room stands on: errors, digests, files, external programs, progress. Knows nothing of releases."""

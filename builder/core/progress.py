@@ -1,0 +1,130 @@
+"""Progress of long work: bars on a terminal, plain lines elsewhere, nothing in tests.
+
+Work calls `Progress`; the command line chooses who listens. All of it goes to stderr: stdout is for results.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, TextIO
+
+
+class Task(Protocol):
+    """One piece of long work under way."""
+
+    def advance(self, amount: int) -> None:
+        """Say that `amount` more (bytes or items) is done."""
+
+
+class Progress(Protocol):
+    """Who is told how long work goes on."""
+
+    def say(self, message: str) -> None:
+        """Tell one line."""
+
+    @contextmanager
+    def task(self, title: str, total: int = 0, unit: str = "B") -> Iterator[Task]:
+        """Open a piece of work of `total` (0: unknown) bytes or, with another unit, items."""
+
+
+class _Silent:
+    def advance(self, amount: int) -> None:
+        pass
+
+
+class NoProgress:
+    """Nobody listens."""
+
+    def say(self, message: str) -> None:
+        """Drop it."""
+
+    @contextmanager
+    def task(self, title: str, total: int = 0, unit: str = "B") -> Iterator[Task]:  # noqa: ARG002
+        """Drop it."""
+        yield _Silent()
+
+
+class PlainProgress:
+    """Lines for logs: one when work begins, one when it ends with its time, one a few seconds between."""
+
+    INTERVAL = 5.0
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        """Write to `stream`, by default stderr."""
+        self._stream = stream or sys.stderr
+
+    def say(self, message: str) -> None:
+        """Print it."""
+        print(message, file=self._stream, flush=True)
+
+    @contextmanager
+    def task(self, title: str, total: int = 0, unit: str = "B") -> Iterator[Task]:
+        """Print begin, now and then the state, and end."""
+        started = time.monotonic()
+        plain = self
+
+        class _Lines:
+            done = 0
+            last = started
+
+            def advance(self, amount: int) -> None:
+                self.done += amount
+                now = time.monotonic()
+                if now - self.last >= PlainProgress.INTERVAL:
+                    self.last = now
+                    of = f" of {amount_text(total, unit)}" if total else ""
+                    plain.say(f"{title}: {amount_text(self.done, unit)}{of}")
+
+        self.say(f"{title} ...")
+        yield _Lines()
+        self.say(f"{title}: done in {time.monotonic() - started:.1f} s")
+
+
+class TerminalProgress:
+    """Bars on a terminal, by rich."""
+
+    def __init__(self) -> None:
+        """Open a console on stderr; NO_COLOR is honoured by rich."""
+        from rich.console import Console
+
+        self._console = Console(stderr=True)
+
+    def say(self, message: str) -> None:
+        """Print it above the bars."""
+        self._console.print(message, markup=False, highlight=False)
+
+    @contextmanager
+    def task(self, title: str, total: int = 0, unit: str = "B") -> Iterator[Task]:
+        """Show a bar with amount and time, or a spinner where the total is unknown."""
+        from rich import progress
+
+        columns: list[progress.ProgressColumn] = [
+            progress.SpinnerColumn(), progress.TextColumn("{task.description}"), progress.BarColumn(),
+            progress.DownloadColumn() if unit == "B" else progress.MofNCompleteColumn(),
+            progress.TimeElapsedColumn(),
+        ] if total else [progress.SpinnerColumn(), progress.TextColumn("{task.description}"), progress.TimeElapsedColumn()]
+        with progress.Progress(*columns, console=self._console, transient=True) as bar:
+            handle = bar.add_task(title, total=total or None)
+
+            class _Bar:
+                def advance(self, amount: int) -> None:
+                    bar.advance(handle, amount)
+
+            started = time.monotonic()
+            yield _Bar()
+        self.say(f"{title}: done in {time.monotonic() - started:.1f} s")
+
+
+def amount_text(amount: int, unit: str = "B") -> str:
+    """Spell an amount for people: bytes with decimal prefixes (SI), items with their unit."""
+    if unit != "B":
+        return f"{amount} {unit}"
+    value = float(amount)
+    for prefix in ("", "k", "M", "G"):
+        if value < 1000:  # noqa: PLR2004 - SI
+            return f"{value:.0f} B" if not prefix else f"{value:.1f} {prefix}B"
+        value /= 1000
+    return f"{value:.1f} TB"

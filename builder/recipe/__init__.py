@@ -1,0 +1,1 @@
+"""HCL text to a typed `Recipe`: parse, evaluate, check, format, describe."""

@@ -1,0 +1,185 @@
+"""The typed recipe: what `recipe.hcl` says once it is evaluated.
+
+These types are the one description of the language: the checker, `init`, `schema`, `show` and the docs read names,
+types, defaults, patterns and descriptions from here. Values are frozen and hold no text positions; two recipes that
+say the same are equal and serialise to the same bytes.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
+PACKAGE = r"^@?[A-Za-z0-9][A-Za-z0-9._+:~^-]*$"
+USER_PATH = r"^/[A-Za-z0-9._+/-]*$"
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+SHA256 = r"^[0-9a-f]{64}$"
+
+Name = Annotated[str, Meta(pattern=NAME, description="letters, digits and . _ + -, the first a letter or digit")]
+PackageSpec = Annotated[
+    str, Meta(pattern=PACKAGE, description="a package name, name-version-release, or @group, as dnf takes it")
+]
+GuestPath = Annotated[str, Meta(pattern=USER_PATH, description="an absolute path inside the image")]
+Url = Annotated[str, Meta(description="an http or https address")]
+Sha256 = Annotated[str, Meta(pattern=SHA256, description="64 hexadecimal digits, lower case")]
+Text = Annotated[str, Meta(min_length=1)]
+
+
+class _Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of every block."""
+
+
+class FileRef(msgspec.Struct, frozen=True, order=True):
+    """A file or folder that a recipe names: the recipe's own folder name under recipes/, and the path inside it.
+
+    With `extends`, a path is relative to the recipe that says it, so the folder travels with the path.
+    """
+
+    recipe: str
+    path: str
+
+    def __str__(self) -> str:
+        """Give `folder/path`, relative to recipes/."""
+        return str(PurePosixPath(self.recipe) / self.path)
+
+
+class Release(_Block):
+    """`release "NAME" "VERSION" { ... }`: which release this is."""
+
+    name: Name
+    version: Name
+    title: Text
+    date: Annotated[date, Meta(description="YYYY-MM-DD; becomes SOURCE_DATE_EPOCH of what is built for this release alone")]
+    license: Annotated[str, Meta(min_length=1, description="who may have it, or an SPDX expression")]
+
+
+class RpmRepository(_Block):
+    """`rpm_repository "NAME" { ... }`: one RPM repository."""
+
+    name: Name
+    url: Url
+    gpg_keys: Annotated[
+        tuple[FileRef | Url, ...], Meta(description="public keys (files, or addresses) that sign its packages and metadata")
+    ] = ()
+    gpgcheck: Annotated[bool, Meta(description="refuse a package without a good signature")] = True
+    repo_gpgcheck: Annotated[
+        bool, Meta(description="refuse metadata (repomd.xml) without a good signature; a bad one is always refused")
+    ] = False
+
+
+class Os(_Block):
+    """`os { ... }`: the operating system that everything stands on."""
+
+    family: Name
+    version: Name
+    architecture: Literal["x86_64"]
+    packages: Annotated[tuple[PackageSpec, ...], Meta(min_length=1, description="what to install; dependencies follow")]
+    rpm_repository: Annotated[tuple[RpmRepository, ...], Meta(min_length=1)]
+    date: Annotated[
+        date | None,
+        Meta(description="SOURCE_DATE_EPOCH of the stages that releases share (os, site, libraries); default: the release's"),
+    ] = None
+
+
+class Puppet(_Block):
+    """`puppet { ... }`: the template that makes a site's system of a plain one."""
+
+    manifest: Annotated[FileRef, Meta(description="the manifest to apply, a file")]
+    modules: Annotated[tuple[FileRef, ...], Meta(description="module folders; the last part of each is the module's name")] = ()
+    hiera: Annotated[FileRef | None, Meta(description="hiera.yaml, a file; its datadir must be `data`")] = None
+    hiera_data: Annotated[FileRef | None, Meta(description="the folder of hiera data; appears as `data` beside hiera.yaml")] = None
+
+
+class TarballSource(_Block, tag_field="kind", tag="tarball"):
+    """`source "tarball" { ... }`: an archive, unpacked as it is."""
+
+    url: Url
+    sha256: Sha256
+    strip_components: Annotated[int, Meta(ge=0, le=9, description="leading path parts to drop, as tar does")] = 0
+
+
+class DirectorySource(_Block, tag_field="kind", tag="directory"):
+    """`source "directory" { ... }`: a folder beside the recipe."""
+
+    path: FileRef
+
+
+class RpmSource(_Block, tag_field="kind", tag="rpm_repository"):
+    """`source "rpm_repository" { ... }`: packages of an RPM repository of their own."""
+
+    url: Url
+    packages: Annotated[tuple[PackageSpec, ...], Meta(min_length=1)]
+    gpg_keys: tuple[FileRef | Url, ...] = ()
+    gpgcheck: bool = True
+    repo_gpgcheck: bool = False
+
+
+TreeSource = TarballSource | DirectorySource
+PackageSource = RpmSource | TarballSource | DirectorySource
+Environment = dict[Annotated[str, Meta(pattern=VARIABLE)], str]
+
+
+class ExternalLibrary(_Block):
+    """`external_library "NAME" { ... }`: a library that BOSS stands on and the OS does not bring."""
+
+    name: Name
+    version: Name
+    source: TreeSource
+    install_to: GuestPath
+    environment: Environment = {}
+
+
+class Package(_Block):
+    """`package "boss" { ... }`: the software that is preserved."""
+
+    name: Literal["boss"]
+    source: PackageSource
+    install_to: Annotated[GuestPath | None, Meta(description="where a tarball or directory is unpacked; an RPM knows itself")] = None
+    environment: Environment = {}
+
+
+class Document(_Block):
+    """`document "NAME" { ... }`: a release note or paper, kept with the release; one of `file` and `url`."""
+
+    name: Name
+    title: str = ""
+    file: FileRef | None = None
+    url: Url | None = None
+    sha256: Annotated[Sha256 | None, Meta(description="needed with `url`")] = None
+
+
+class Image(_Block):
+    """`image "oci" { ... }`: a shape to build."""
+
+    name: Literal["oci"]
+    command: Annotated[tuple[Text, ...], Meta(description="what the image starts by itself")] = ("/bin/bash",)
+
+
+class Validation(_Block):
+    """`validation { ... }`: how a booted image is judged."""
+
+    suite: Annotated[FileRef, Meta(description="a folder of pytest and testinfra tests")]
+    time_limit: Annotated[int, Meta(gt=0, description="seconds for the whole suite")] = 600
+
+
+class Recipe(_Block):
+    """A whole recipe, evaluated, with everything that it inherits merged in."""
+
+    release: Release
+    os: Os
+    package: Package
+    puppet: Puppet | None = None
+    external_library: tuple[ExternalLibrary, ...] = ()
+    document: tuple[Document, ...] = ()
+    image: Annotated[tuple[Image, ...], Meta(min_length=1)] = (Image(name="oci"),)
+    validation: Validation | None = None
+
+    @property
+    def full_name(self) -> str:
+        """`name-version`, as in `miniboss-1.0.0`."""
+        return f"{self.release.name}-{self.release.version}"
