@@ -20,15 +20,25 @@ P = ParamSpec("P")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 recipes_option = click.option(
-    "--recipes", type=click.Path(path_type=Path), envvar="BOSS_BUILDER_RECIPES", default=Path("recipes"), show_default=True,
+    "--recipes",
+    type=click.Path(path_type=Path),
+    envvar="BOSS_BUILDER_RECIPES",
+    default=Path("recipes"),
+    show_default=True,
     help="The folder of recipes.",
 )
 store_option = click.option(
-    "--store", type=click.Path(path_type=Path), envvar="BOSS_BUILDER_STORE", default=None,
+    "--store",
+    type=click.Path(path_type=Path),
+    envvar="BOSS_BUILDER_STORE",
+    default=None,
     help="The store.  [default: images/ beside the folder of recipes]",
 )
 variable_option = click.option(
-    "--var", "variables", multiple=True, metavar="NAME=VALUE",
+    "--var",
+    "variables",
+    multiple=True,
+    metavar="NAME=VALUE",
     help="Set a variable of the recipe (or the environment's BOSS_BUILDER_VAR_NAME).",
 )
 release_argument = click.argument("release")
@@ -45,7 +55,10 @@ def command_options(function: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         verbose = bool(kwargs.pop("verbose"))
         logging.basicConfig(
-            level=logging.INFO if verbose else logging.WARNING, format="%(message)s", stream=sys.stderr, force=True
+            level=logging.INFO if verbose else logging.WARNING,
+            format="%(message)s",
+            stream=sys.stderr,
+            force=True,
         )
         try:
             function(*args, **kwargs)
@@ -65,7 +78,11 @@ def problem_as_json(problem: Problem) -> dict[str, Any]:
     """Give a problem as a JSON object with `message`, `hint` and, where known, `file`, `line`, `column`."""
     shown: dict[str, Any] = {"message": problem.message, "hint": problem.hint}
     if problem.location:
-        shown |= {"file": problem.location.file, "line": problem.location.line, "column": problem.location.column}
+        shown |= {
+            "file": problem.location.file,
+            "line": problem.location.line,
+            "column": problem.location.column,
+        }
     return shown
 
 

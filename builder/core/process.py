@@ -55,8 +55,14 @@ def run(
         if log_file is not None:
             with log_file.open("ab") as sink:
                 done = subprocess.run(
-                    words, input=stdin, stdout=sink, stderr=subprocess.STDOUT, cwd=cwd, env=env,
-                    timeout=time_limit, check=False,
+                    words,
+                    input=stdin,
+                    stdout=sink,
+                    stderr=subprocess.STDOUT,
+                    cwd=cwd,
+                    env=env,
+                    timeout=time_limit,
+                    check=False,
                 )
             out = err = ""
         else:
@@ -65,11 +71,17 @@ def run(
             )
             out, err = (s.decode("utf-8", "replace") for s in (done.stdout, done.stderr))
     except FileNotFoundError as error:
-        raise HostFailure(f"the program {words[0]!r} is not installed", hint=f"it was needed for: {quoted(words)}") from error
+        raise HostFailure(
+            f"the program {words[0]!r} is not installed", hint=f"it was needed for: {quoted(words)}"
+        ) from error
     except subprocess.TimeoutExpired as error:
-        raise WorkFailure(f"{words[0]} did not end within {time_limit:g} s", hint=f"command: {quoted(words)}") from error
+        raise WorkFailure(
+            f"{words[0]} did not end within {time_limit:g} s", hint=f"command: {quoted(words)}"
+        ) from error
     if check and done.returncode != 0:
         text = log_file.read_text("utf-8", "replace") if log_file else err or out
         tail = "\n".join(text.splitlines()[-TAIL_LINES:])
-        raise WorkFailure(f"{words[0]} failed with exit code {done.returncode}", hint=f"command: {quoted(words)}\n{tail}")
+        raise WorkFailure(
+            f"{words[0]} failed with exit code {done.returncode}", hint=f"command: {quoted(words)}\n{tail}"
+        )
     return Finished(done.returncode, out, err)

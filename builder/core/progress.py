@@ -101,11 +101,21 @@ class TerminalProgress:
         """Show a bar with amount and time, or a spinner where the total is unknown."""
         from rich import progress
 
-        columns: list[progress.ProgressColumn] = [
-            progress.SpinnerColumn(), progress.TextColumn("{task.description}"), progress.BarColumn(),
-            progress.DownloadColumn() if unit == "B" else progress.MofNCompleteColumn(),
-            progress.TimeElapsedColumn(),
-        ] if total else [progress.SpinnerColumn(), progress.TextColumn("{task.description}"), progress.TimeElapsedColumn()]
+        columns: list[progress.ProgressColumn] = (
+            [
+                progress.SpinnerColumn(),
+                progress.TextColumn("{task.description}"),
+                progress.BarColumn(),
+                progress.DownloadColumn() if unit == "B" else progress.MofNCompleteColumn(),
+                progress.TimeElapsedColumn(),
+            ]
+            if total
+            else [
+                progress.SpinnerColumn(),
+                progress.TextColumn("{task.description}"),
+                progress.TimeElapsedColumn(),
+            ]
+        )
         with progress.Progress(*columns, console=self._console, transient=True) as bar:
             handle = bar.add_task(title, total=total or None)
 

@@ -20,7 +20,9 @@ USER_PATH = r"^/[A-Za-z0-9._+/-]*$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SHA256 = r"^[0-9a-f]{64}$"
 
-Name = Annotated[str, Meta(pattern=NAME, description="letters, digits and . _ + -, the first a letter or digit")]
+Name = Annotated[
+    str, Meta(pattern=NAME, description="letters, digits and . _ + -, the first a letter or digit")
+]
 PackageSpec = Annotated[
     str, Meta(pattern=PACKAGE, description="a package name, name-version-release, or @group, as dnf takes it")
 ]
@@ -54,7 +56,10 @@ class Release(_Block):
     name: Name
     version: Name
     title: Text
-    date: Annotated[date, Meta(description="YYYY-MM-DD; becomes SOURCE_DATE_EPOCH of what is built for this release alone")]
+    date: Annotated[
+        date,
+        Meta(description="YYYY-MM-DD; becomes SOURCE_DATE_EPOCH of what is built for this release alone"),
+    ]
     license: Annotated[str, Meta(min_length=1, description="who may have it, or an SPDX expression")]
 
 
@@ -64,11 +69,15 @@ class RpmRepository(_Block):
     name: Name
     url: Url
     gpg_keys: Annotated[
-        tuple[FileRef | Url, ...], Meta(description="public keys (files, or addresses) that sign its packages and metadata")
+        tuple[FileRef | Url, ...],
+        Meta(description="public keys (files, or addresses) that sign its packages and metadata"),
     ] = ()
     gpgcheck: Annotated[bool, Meta(description="refuse a package without a good signature")] = True
     repo_gpgcheck: Annotated[
-        bool, Meta(description="refuse metadata (repomd.xml) without a good signature; a bad one is always refused")
+        bool,
+        Meta(
+            description="refuse metadata (repomd.xml) without a good signature; a bad one is always refused"
+        ),
     ] = False
 
 
@@ -78,11 +87,15 @@ class Os(_Block):
     family: Name
     version: Name
     architecture: Literal["x86_64"]
-    packages: Annotated[tuple[PackageSpec, ...], Meta(min_length=1, description="what to install; dependencies follow")]
+    packages: Annotated[
+        tuple[PackageSpec, ...], Meta(min_length=1, description="what to install; dependencies follow")
+    ]
     rpm_repository: Annotated[tuple[RpmRepository, ...], Meta(min_length=1)]
     date: Annotated[
         date | None,
-        Meta(description="SOURCE_DATE_EPOCH of the stages that releases share (os, site, libraries); default: the release's"),
+        Meta(
+            description="SOURCE_DATE_EPOCH of the stages that releases share (os, site, libraries); default: the release's"
+        ),
     ] = None
 
 
@@ -90,9 +103,15 @@ class Puppet(_Block):
     """`puppet { ... }`: the template that makes a site's system of a plain one."""
 
     manifest: Annotated[FileRef, Meta(description="the manifest to apply, a file")]
-    modules: Annotated[tuple[FileRef, ...], Meta(description="module folders; the last part of each is the module's name")] = ()
-    hiera: Annotated[FileRef | None, Meta(description="hiera.yaml, a file; its datadir must be `data`")] = None
-    hiera_data: Annotated[FileRef | None, Meta(description="the folder of hiera data; appears as `data` beside hiera.yaml")] = None
+    modules: Annotated[
+        tuple[FileRef, ...], Meta(description="module folders; the last part of each is the module's name")
+    ] = ()
+    hiera: Annotated[FileRef | None, Meta(description="hiera.yaml, a file; its datadir must be `data`")] = (
+        None
+    )
+    hiera_data: Annotated[
+        FileRef | None, Meta(description="the folder of hiera data; appears as `data` beside hiera.yaml")
+    ] = None
 
 
 class TarballSource(_Block, tag_field="kind", tag="tarball"):
@@ -100,7 +119,9 @@ class TarballSource(_Block, tag_field="kind", tag="tarball"):
 
     url: Url
     sha256: Sha256
-    strip_components: Annotated[int, Meta(ge=0, le=9, description="leading path parts to drop, as tar does")] = 0
+    strip_components: Annotated[
+        int, Meta(ge=0, le=9, description="leading path parts to drop, as tar does")
+    ] = 0
 
 
 class DirectorySource(_Block, tag_field="kind", tag="directory"):
@@ -139,7 +160,9 @@ class Package(_Block):
 
     name: Literal["boss"]
     source: PackageSource
-    install_to: Annotated[GuestPath | None, Meta(description="where a tarball or directory is unpacked; an RPM knows itself")] = None
+    install_to: Annotated[
+        GuestPath | None, Meta(description="where a tarball or directory is unpacked; an RPM knows itself")
+    ] = None
     environment: Environment = {}
 
 

@@ -1,0 +1,271 @@
+"""Blobs and references on disk: written whole, named by their sha256, never changed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import msgspec
+
+from builder.core import documents
+from builder.core.digest import CHUNK, Digest, digest_stream
+from builder.core.errors import HostFailure, InputFailure, Problem, WorkFailure
+from builder.core.files import sync_directory, write_atomically
+from builder.store import oci
+
+BLOB_MODE = 0o444
+T = TypeVar("T")
+
+
+class Store:
+    """An OCI image layout in a folder.
+
+    Besides the layout's own files the folder holds `tmp/` (work under way) and `.lock`. Blobs appear by rename and
+    are read-only; the index changes under a lock, so several processes may use one store.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Use the store at `path`; nothing is written until something is stored."""
+        self.path = path
+        self._blobs = path / "blobs" / "sha256"
+        self._index = path / "index.json"
+        self._temporary = path / "tmp"
+
+    # -- the folder ---------------------------------------------------------------------------------------------
+
+    def create(self) -> None:
+        """Make the folder a store if it is not one yet. Raises HostFailure where it can not be written."""
+        try:
+            self._blobs.mkdir(parents=True, exist_ok=True)
+            self._temporary.mkdir(exist_ok=True)
+            layout = self.path / "oci-layout"
+            if not layout.exists():
+                write_atomically(layout, documents.compact({"imageLayoutVersion": oci.LAYOUT_VERSION}))
+            with self._locked():
+                if not self._index.exists():
+                    write_atomically(self._index, documents.readable(oci.Index()))
+        except OSError as error:
+            raise HostFailure(
+                f"the store {self.path} can not be written: {error.strerror}",
+                hint="name another folder with --store, or make this one writable",
+            ) from error
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.path / ".lock").open("ab") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def workspace(self, purpose: str) -> Iterator[Path]:
+        """Give an empty folder on the store's file system, removed at the end.
+
+        What a killed process left behind is removed by the next one: a living owner holds a lock on its folder.
+        """
+        self.create()
+        self._sweep()
+        folder = self._temporary / f"{purpose}-{secrets.token_hex(6)}"
+        folder.mkdir(mode=0o755)
+        folder.chmod(0o755)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield folder
+        finally:
+            os.close(descriptor)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        with self._locked():
+            for folder in self._temporary.iterdir():
+                if not folder.is_dir() or folder.name.startswith("keep-"):
+                    continue
+                descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder, ignore_errors=True)
+                except BlockingIOError:
+                    continue
+                finally:
+                    os.close(descriptor)
+
+    def kept_folder(self, name: str) -> Path:
+        """Give a folder for partial downloads that outlives a killed process (and is no part of the archive)."""
+        self.create()
+        folder = self._temporary / f"keep-{name}"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    # -- blobs --------------------------------------------------------------------------------------------------
+
+    def blob_path(self, digest: str) -> Path:
+        """Where a blob lies, whether or not it is there."""
+        return self._blobs / Digest(digest).hex
+
+    def has(self, digest: str, size: int | None = None) -> bool:
+        """Whether a blob is there and, where a size in bytes is given, has it."""
+        try:
+            found = self.blob_path(digest).stat().st_size
+        except FileNotFoundError:
+            return False
+        return size is None or found == size
+
+    def read(self, digest: str) -> bytes:
+        """Bytes of a small blob, checked against its digest. Raises WorkFailure where it is missing or damaged."""
+        with self.open(digest) as stream:
+            data = stream.read()
+        if Digest.of(data) != digest:
+            raise WorkFailure(
+                f"the blob {digest} is damaged in the store {self.path}",
+                hint="boss-builder verify tells what else is",
+            )
+        return data
+
+    @contextmanager
+    def open(self, digest: str) -> Iterator[BinaryIO]:
+        """Open a blob for reading. Raises WorkFailure where it is missing."""
+        try:
+            stream = self.blob_path(digest).open("rb")
+        except FileNotFoundError:
+            raise WorkFailure(
+                f"the blob {digest} is missing from the store {self.path}",
+                hint="boss-builder freeze fetches a missing input, boss-builder build makes a missing image",
+            ) from None
+        with stream:
+            yield stream
+
+    def put(self, data: bytes) -> Digest:
+        """Store some bytes."""
+        digest = Digest.of(data)
+        if not self.has(digest, len(data)):
+            with self.workspace("put") as folder:
+                temporary = folder / digest.hex
+                with temporary.open("xb") as stream:
+                    stream.write(data)
+                self._adopt(temporary, digest)
+        return digest
+
+    def put_file(self, path: Path, expected: str | None = None) -> tuple[Digest, int]:
+        """Move a file of a `workspace` (or kept folder) of this store into it; its digest is taken on the way.
+
+        Returns digest and size in bytes. Raises WorkFailure where the digest is not the `expected` one; the file
+        stays where it is then.
+        """
+        with path.open("rb") as stream:
+            digest, size = digest_stream(stream)
+        if expected is not None and digest != expected:
+            raise WorkFailure(f"{path.name} has the digest {digest}, expected {expected}")
+        if self.has(digest, size):
+            path.unlink()
+        else:
+            self._adopt(path, digest)
+        return digest, size
+
+    def put_copy(self, path: Path) -> tuple[Digest, int]:
+        """Store a copy of a file that lies anywhere; returns digest and size in bytes."""
+        with self.workspace("copy") as folder:
+            copy = folder / "copy"
+            with path.open("rb") as source, copy.open("xb") as target:
+                shutil.copyfileobj(source, target, CHUNK)
+            return self.put_file(copy)
+
+    def _adopt(self, path: Path, digest: Digest) -> None:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fchmod(descriptor, BLOB_MODE)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        path.rename(self._blobs / digest.hex)
+        sync_directory(self._blobs)
+
+    # -- manifests and references -------------------------------------------------------------------------------
+
+    def put_manifest(
+        self, manifest: oci.Manifest, reference: str, annotations: dict[str, str] | None = None
+    ) -> oci.Descriptor:
+        """Store a manifest and point `reference` at it; returns its descriptor as the index holds it.
+
+        Every blob that it names must be in the store already (WorkFailure otherwise), so that whatever the index
+        reaches is complete at every moment.
+        """
+        for blob in (manifest.config, *manifest.layers):
+            if not self.has(blob.digest, blob.size):
+                raise WorkFailure(f"{reference} names the blob {blob.digest}, which the store does not hold")
+        data = documents.compact(manifest)
+        descriptor = oci.Descriptor(
+            media_type=oci.MANIFEST,
+            digest=self.put(data),
+            size=len(data),
+            artifact_type=manifest.artifact_type,
+            annotations={**(annotations or {}), oci.REF_NAME: reference},
+        )
+        self._edit_index(
+            lambda kept: tuple(
+                sorted(
+                    (*(d for d in kept if d.annotations.get(oci.REF_NAME) != reference), descriptor),
+                    key=lambda d: d.annotations.get(oci.REF_NAME, d.digest),
+                )
+            )
+        )
+        return descriptor
+
+    def put_empty_config(self) -> oci.Descriptor:
+        """Store the empty configuration that artifacts have, and describe it."""
+        return oci.Descriptor(media_type=oci.EMPTY, digest=self.put(oci.EMPTY_DATA), size=len(oci.EMPTY_DATA))
+
+    def remove_reference(self, reference: str) -> None:
+        """Take a reference out of the index; blobs stay."""
+        self._edit_index(lambda kept: tuple(d for d in kept if d.annotations.get(oci.REF_NAME) != reference))
+
+    def _edit_index(self, edit: Callable[[tuple[oci.Descriptor, ...]], tuple[oci.Descriptor, ...]]) -> None:
+        self.create()
+        with self._locked():
+            before = self.index()
+            after = edit(before.manifests)
+            if after != before.manifests:
+                write_atomically(
+                    self._index,
+                    documents.readable(oci.Index(manifests=after, annotations=before.annotations)),
+                )
+
+    def index(self) -> oci.Index:
+        """What the store holds. An absent store is an empty one; a damaged index is an InputFailure."""
+        try:
+            data = self._index.read_bytes()
+        except FileNotFoundError:
+            return oci.Index()
+        try:
+            return documents.decode(data, oci.Index)
+        except msgspec.DecodeError as error:
+            raise InputFailure(
+                Problem(
+                    f"{self._index} is not an OCI index: {error}", hint="restore it from a copy of the store"
+                )
+            ) from error
+
+    def references(self, prefix: str = "") -> dict[str, oci.Descriptor]:
+        """All references that begin with `prefix`, by name."""
+        named = ((d.annotations.get(oci.REF_NAME, ""), d) for d in self.index().manifests)
+        return {name: descriptor for name, descriptor in named if name and name.startswith(prefix)}
+
+    def find(self, reference: str) -> oci.Descriptor | None:
+        """Descriptor of a reference, or None."""
+        return self.references(reference).get(reference)
+
+    def manifest(self, descriptor: oci.Descriptor) -> oci.Manifest:
+        """Read a manifest. Raises WorkFailure where it is missing or damaged."""
+        return self.document(descriptor, oci.Manifest)
+
+    def document(self, descriptor: oci.Descriptor, kind: type[T]) -> T:
+        """Read a JSON blob into a typed value. Raises WorkFailure where it is missing, damaged or of another shape."""
+        try:
+            return documents.decode(self.read(descriptor.digest), kind)
+        except msgspec.DecodeError as error:
+            raise WorkFailure(f"the blob {descriptor.digest} is not what it should be: {error}") from error
