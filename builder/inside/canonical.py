@@ -108,7 +108,11 @@ def header_bytes(entry: Entry) -> bytes:
     if len(link) > USTAR_NAME or not link.isascii():
         records[b"linkpath"] = link
         link = link[:USTAR_NAME]
-    for key, value, limit in ((b"uid", entry.uid, OCTAL_8), (b"gid", entry.gid, OCTAL_8), (b"size", entry.size, OCTAL_12)):
+    for key, value, limit in (
+        (b"uid", entry.uid, OCTAL_8),
+        (b"gid", entry.gid, OCTAL_8),
+        (b"size", entry.size, OCTAL_12),
+    ):
         if value > limit:
             records[key] = b"%d" % value
     if entry.mtime < 0:
@@ -193,7 +197,7 @@ def walk(root: Path, epoch: int) -> Iterator[Content]:
 
 
 def _opener(path: bytes) -> Opener:
-    return lambda: open(path, "rb")  # noqa: SIM115, PTH123 - bytes paths; write_tar closes it
+    return lambda: open(path, "rb")
 
 
 def _kind_on_disk(mode: int) -> bytes:
@@ -285,7 +289,7 @@ def _apply(tree: dict[bytes, Content], layer: tarfile.TarFile, epoch: int) -> No
         if name.startswith(WHITEOUT):
             tree[entry.path] = (Entry(entry.path, REGULAR, 0, 0, 0, epoch), io.BytesIO)
             continue
-        if entry.kind != DIRECTORY:
+        if entry.kind != DIRECTORY and entry.path in tree and tree[entry.path][0].kind == DIRECTORY:
             _remove_below(tree, entry.path)
         tree.pop((folder + b"/" if folder else b"") + WHITEOUT + name, None)
         tree[entry.path] = (entry, _member_opener(layer, member) if entry.kind == REGULAR else None)

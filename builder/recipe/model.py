@@ -20,9 +20,7 @@ USER_PATH = r"^/[A-Za-z0-9._+/-]*$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SHA256 = r"^[0-9a-f]{64}$"
 
-Name = Annotated[
-    str, Meta(pattern=NAME, description="letters, digits and . _ + -, the first a letter or digit")
-]
+Name = Annotated[str, Meta(pattern=NAME, description="letters, digits and . _ + -, the first a letter or digit")]
 PackageSpec = Annotated[
     str, Meta(pattern=PACKAGE, description="a package name, name-version-release, or @group, as dnf takes it")
 ]
@@ -75,9 +73,7 @@ class RpmRepository(_Block):
     gpgcheck: Annotated[bool, Meta(description="refuse a package without a good signature")] = True
     repo_gpgcheck: Annotated[
         bool,
-        Meta(
-            description="refuse metadata (repomd.xml) without a good signature; a bad one is always refused"
-        ),
+        Meta(description="refuse metadata (repomd.xml) without a good signature; a bad one is always refused"),
     ] = False
 
 
@@ -87,9 +83,7 @@ class Os(_Block):
     family: Name
     version: Name
     architecture: Literal["x86_64"]
-    packages: Annotated[
-        tuple[PackageSpec, ...], Meta(min_length=1, description="what to install; dependencies follow")
-    ]
+    packages: Annotated[tuple[PackageSpec, ...], Meta(min_length=1, description="what to install; dependencies follow")]
     rpm_repository: Annotated[tuple[RpmRepository, ...], Meta(min_length=1)]
     date: Annotated[
         date | None,
@@ -106,9 +100,7 @@ class Puppet(_Block):
     modules: Annotated[
         tuple[FileRef, ...], Meta(description="module folders; the last part of each is the module's name")
     ] = ()
-    hiera: Annotated[FileRef | None, Meta(description="hiera.yaml, a file; its datadir must be `data`")] = (
-        None
-    )
+    hiera: Annotated[FileRef | None, Meta(description="hiera.yaml, a file; its datadir must be `data`")] = None
     hiera_data: Annotated[
         FileRef | None, Meta(description="the folder of hiera data; appears as `data` beside hiera.yaml")
     ] = None
@@ -119,9 +111,7 @@ class TarballSource(_Block, tag_field="kind", tag="tarball"):
 
     url: Url
     sha256: Sha256
-    strip_components: Annotated[
-        int, Meta(ge=0, le=9, description="leading path parts to drop, as tar does")
-    ] = 0
+    strip_components: Annotated[int, Meta(ge=0, le=9, description="leading path parts to drop, as tar does")] = 0
 
 
 class DirectorySource(_Block, tag_field="kind", tag="directory"):

@@ -245,9 +245,7 @@ class Store:
             return documents.decode(data, oci.Index)
         except msgspec.DecodeError as error:
             raise InputFailure(
-                Problem(
-                    f"{self._index} is not an OCI index: {error}", hint="restore it from a copy of the store"
-                )
+                Problem(f"{self._index} is not an OCI index: {error}", hint="restore it from a copy of the store")
             ) from error
 
     def references(self, prefix: str = "") -> dict[str, oci.Descriptor]:

@@ -32,9 +32,7 @@ def verify(store: Store, progress: Progress | None = None) -> tuple[Problem, ...
         for path in files:
             expected = "sha256:" + path.name
             if not stat.S_ISREG(path.lstat().st_mode) or not DIGEST_PATTERN.fullmatch(expected):
-                problems.append(
-                    Problem(f"{path} is no blob", hint="nothing but blobs belongs there; move it away")
-                )
+                problems.append(Problem(f"{path} is no blob", hint="nothing but blobs belongs there; move it away"))
                 continue
             digest, size = digest_file(path)
             task.advance(size)
@@ -54,9 +52,7 @@ def verify(store: Store, progress: Progress | None = None) -> tuple[Problem, ...
 def _incomplete(store: Store, descriptor: oci.Descriptor, damaged: set[str]) -> Iterator[Problem]:
     name = descriptor.annotations.get(oci.REF_NAME, descriptor.digest)
     if not store.has(descriptor.digest, descriptor.size):
-        yield Problem(
-            f"{name}: the manifest {descriptor.digest} is missing or cut", hint="build or freeze it again"
-        )
+        yield Problem(f"{name}: the manifest {descriptor.digest} is missing or cut", hint="build or freeze it again")
         return
     if descriptor.digest in damaged or descriptor.size > MANIFEST_LIMIT:
         return

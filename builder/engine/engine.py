@@ -1,0 +1,232 @@
+"""The connection to the Docker Engine and what we ask of it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import requests
+from docker.models.containers import Container
+from docker.types import Mount, Ulimit
+
+from builder.core.errors import HostFailure, WorkFailure
+from builder.engine.archive import docker_archive
+from builder.engine.owner import is_gone, own_name
+from builder.store import oci
+from builder.store.store import Store
+
+log = logging.getLogger(__name__)
+OWNER = "boss-builder.owner"
+TAIL_LINES = 30
+API_TIMEOUT = 600
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of the host that a container sees."""
+
+    host: Path
+    guest: str
+    writable: bool = False
+
+    def as_mount(self) -> Mount:
+        """Describe it to the SDK."""
+        return Mount(self.guest, str(self.host.absolute()), type="bind", read_only=not self.writable)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A container's program that ended: its exit code and the end of what it wrote."""
+
+    exit_code: int
+    tail: str = field(repr=False)
+
+
+class Engine:
+    """A Docker Engine that answers."""
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        """Use a connected client; see `connect`."""
+        self.client = client
+
+    # -- images -------------------------------------------------------------------------------------------------
+
+    def has_image(self, image_id: str) -> bool:
+        """Whether the engine holds an image of this id (the digest of its configuration)."""
+        try:
+            self.client.images.get(image_id)
+        except docker.errors.ImageNotFound:
+            return False
+        return True
+
+    def load(self, store: Store, manifest: oci.Manifest, tag: str) -> str:
+        """Make sure that the engine holds an image of the store, tagged; returns its id.
+
+        Raises WorkFailure where the engine does not take it, or takes it as something else.
+        """
+        image_id = manifest.config.digest
+        if self.has_image(image_id):
+            return image_id
+        log.info("docker load: %s", tag)
+        try:
+            for message in _load(self.client, docker_archive(store, manifest, tag)):
+                if "error" in message:
+                    raise WorkFailure(f"the Docker Engine refused the image {tag}: {message['error']}")
+        except (docker.errors.APIError, requests.RequestException) as error:
+            raise WorkFailure(
+                f"the Docker Engine did not take the image {tag}: {error}", hint=_space_hint(error)
+            ) from error
+        if not self.has_image(image_id):
+            raise WorkFailure(f"the Docker Engine loaded {tag} under another id than {image_id}")
+        return image_id
+
+    # -- containers ---------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def container(
+        self,
+        image_id: str,
+        command: Sequence[str],
+        *,
+        folders: Sequence[Folder] = (),
+        environment: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Iterator[Container]:
+        """Give a container, created and not started, without a network; it is removed at the end, whatever happens.
+
+        `options` go to the SDK as they are.
+        """
+        self._sweep()
+        settings: dict[str, Any] = {
+            "network_mode": "none",
+            "labels": {OWNER: own_name()},
+            # rpm and yum close every descriptor one by one: with the engine's limit of 1e9 an install takes hours
+            "ulimits": [Ulimit(name="nofile", soft=1024, hard=524288)],
+            **options,
+        }
+        try:
+            container = self.client.containers.create(
+                image_id,
+                list(command),
+                mounts=[f.as_mount() for f in folders],
+                environment=dict(environment or {}),
+                **settings,
+            )
+        except docker.errors.APIError as error:
+            raise WorkFailure(f"the Docker Engine made no container of {image_id}: {error.explanation}") from error
+        try:
+            yield container
+        finally:
+            remove(container)
+
+    def run(
+        self,
+        image_id: str,
+        command: Sequence[str],
+        *,
+        time_limit: float,
+        folders: Sequence[Folder] = (),
+        environment: Mapping[str, str] | None = None,
+        log_file: Path | None = None,
+    ) -> Finished:
+        """Run a command in a container of its own, without a network, to its end.
+
+        `time_limit` is in seconds; what the command writes goes to `log_file` as it comes.
+        Raises WorkFailure where the limit passes or the engine fails; the exit code is the caller's to judge.
+        """
+        with self.container(image_id, command, folders=folders, environment=environment) as container:
+            tail: list[bytes] = []
+            reader = threading.Thread(target=_follow, args=(container, log_file, tail), daemon=True)
+            try:
+                container.start()
+                reader.start()
+                code = _wait(container, time_limit)
+            except docker.errors.APIError as error:
+                raise WorkFailure(f"the Docker Engine failed: {error.explanation}", hint=_space_hint(error)) from error
+            reader.join(timeout=10)
+            return Finished(code, b"".join(tail).decode("utf-8", "replace"))
+
+    def _sweep(self) -> None:
+        """Remove containers whose owner was killed."""
+        for container in self.client.api.containers(all=True, filters={"label": OWNER}):
+            if is_gone(container["Labels"].get(OWNER, "")):
+                log.info("removing a container that a killed process left: %s", container["Id"][:12])
+                try:
+                    self.client.api.remove_container(container["Id"], force=True, v=True)
+                except (docker.errors.NotFound, docker.errors.APIError):
+                    continue
+
+
+def _load(client: docker.DockerClient, archive: Iterator[bytes]) -> Iterator[dict[str, Any]]:
+    answer: Iterator[dict[str, Any]] = client.api.load_image(archive)  # type: ignore[no-untyped-call]
+    return answer
+
+
+def _wait(container: Container, time_limit: float) -> int:
+    deadline = time.monotonic() + time_limit
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise WorkFailure(f"the command did not end within {time_limit:g} s and was stopped")
+        try:
+            return int(container.wait(timeout=min(left + 1, API_TIMEOUT))["StatusCode"])
+        except (requests.exceptions.ConnectionError, requests.exceptions.ReadTimeout):
+            container.reload()
+
+
+def _follow(container: Container, log_file: Path | None, tail: list[bytes]) -> None:
+    lines: list[bytes] = []
+    try:
+        sink = log_file.open("ab") if log_file else None
+        for chunk in container.attach(stream=True, logs=True, stdout=True, stderr=True):
+            if sink:
+                sink.write(chunk)
+                sink.flush()
+            lines += chunk.splitlines(keepends=True)
+            del lines[:-TAIL_LINES]
+        if sink:
+            sink.close()
+    except (docker.errors.APIError, requests.RequestException) as error:
+        lines.append(f"(the output ends here: {error})\n".encode())
+    tail += lines
+
+
+def remove(container: Container) -> None:
+    """Stop and remove a container; one that is gone already is fine."""
+    try:
+        container.remove(force=True, v=True)
+    except docker.errors.NotFound:
+        pass
+    except docker.errors.APIError as error:
+        if "already in progress" not in str(error.explanation):
+            raise WorkFailure(f"the container {container.short_id} was not removed: {error.explanation}") from error
+
+
+def _space_hint(error: Exception) -> str:
+    return "free some space where the engine keeps its images" if "no space left" in str(error) else ""
+
+
+def connect() -> Engine:
+    """Connect to the Docker Engine that the environment names, by default the local one.
+
+    Raises HostFailure, with the cure, where none answers.
+    """
+    try:
+        client = docker.from_env(timeout=API_TIMEOUT)
+        client.ping()
+    except docker.errors.DockerException as error:
+        text = str(error)
+        if "PermissionError" in text or "Permission denied" in text:
+            hint = "add yourself to the group docker (sudo usermod -aG docker $USER) and log in again"
+        else:
+            hint = "start it: systemctl start docker, or dockerd where there is no systemd; or set DOCKER_HOST"
+        raise HostFailure("no Docker Engine answers", hint=hint) from error
+    return Engine(client)

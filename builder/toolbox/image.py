@@ -1,0 +1,166 @@
+"""Make the builder image, or take one that somebody else made, and keep it in the store."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tarfile
+from pathlib import Path
+
+import docker.errors
+import zstandard
+
+from builder.core import documents
+from builder.core.digest import Digest
+from builder.core.errors import HostFailure, InputFailure, WorkFailure
+from builder.core.process import run
+from builder.core.progress import Progress
+from builder.engine.archive import UNCOMPRESSED_SIZE
+from builder.engine.engine import Engine
+from builder.inside.canonical import HashingWriter, merge, write_tar
+from builder.store import oci
+from builder.store.store import Store
+
+SUITE = "trixie"
+PACKAGES = ("createrepo-c", "dnf", "gnupg", "rpm", "zstd")
+TOOLS = ("createrepo_c", "dnf", "gpg", "python3", "rpm", "rpmkeys", "zstd")
+EPOCH = 1735689600  # 2025-01-01: a fixed day, so that nothing of the day of making stands in the image
+BOOTSTRAP_LIMIT = 1800
+PINNED = re.compile(r"(?P<name>[^@\s]+)@(?P<digest>sha256:[0-9a-f]{64})")
+DEBIAN = Path("/etc/debian_version")
+
+
+def definition() -> str:
+    """Name what the builder image is made from; another list of tools gives another name."""
+    return Digest.of(documents.compact({"suite": SUITE, "packages": PACKAGES, "epoch": EPOCH})).hex[:12]
+
+
+def reference() -> str:
+    """Reference under which the store keeps the builder image of this version of the software."""
+    return f"builder/{SUITE}-{definition()}"
+
+
+def make(store: Store, progress: Progress) -> oci.Descriptor:
+    """Bootstrap the builder image with mmdebstrap, from the Debian mirror that this host uses, and store it.
+
+    Raises HostFailure where the host is no Debian or lacks mmdebstrap, WorkFailure where the bootstrap fails.
+    """
+    if not DEBIAN.exists():
+        raise HostFailure(
+            "the builder image is made with mmdebstrap, and this host is no Debian",
+            hint="name an image that holds the tools: --builder-image NAME@sha256:DIGEST",
+        )
+    if shutil.which("mmdebstrap") is None:
+        raise HostFailure("mmdebstrap is not installed", hint="apt-get install mmdebstrap")
+    with store.workspace("builder") as folder, progress.task("builder image: bootstrap"):
+        archive = folder / "root.tar"
+        run(
+            ["mmdebstrap", "--variant=minbase", "--skip=output/dev", "--format=tar", "--quiet",
+             "--include=" + ",".join(PACKAGES), SUITE, archive, _mirror()],
+            time_limit=BOOTSTRAP_LIMIT,
+            environment={"SOURCE_DATE_EPOCH": str(EPOCH), "LC_ALL": "C"},
+            log_file=folder / "log",
+        )  # fmt: skip
+        return _store_layers(store, folder, [archive], f"mmdebstrap {SUITE}")
+
+
+def _mirror() -> str:
+    """Address of the main Debian archive in the host's own apt configuration; HostFailure where there is none."""
+    listed = run(
+        ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)", "Created-By: Packages"],
+        time_limit=60,
+    ).stdout
+    for line in listed.splitlines():
+        origin, label, component, address = line.split("|", 3)
+        if (origin, label, component) == ("Debian", "Debian", "main"):
+            return address
+    raise HostFailure(
+        "apt knows no Debian archive (component main) on this host", hint="apt-get update, then try again"
+    )
+
+
+def take(store: Store, engine: Engine, name: str, progress: Progress) -> oci.Descriptor:
+    """Pull an image that is named by digest, check that it holds the tools, and store it in canonical form.
+
+    Raises InputFailure for a name without digest or an image without the tools, WorkFailure where the pull fails.
+    """
+    match = PINNED.fullmatch(name)
+    if match is None:
+        raise InputFailure(
+            f"the builder image {name!r} is not pinned", hint="write NAME@sha256:DIGEST, so that it can never change"
+        )
+    with store.workspace("builder") as folder:
+        try:
+            with progress.task(f"builder image: pull {name}"):
+                image = engine.client.images.pull(match["name"], tag=match["digest"])
+        except docker.errors.APIError as error:
+            raise WorkFailure(f"the builder image {name} was not pulled: {error.explanation}") from error
+        probe = " && ".join(f"command -v {tool}" for tool in TOOLS)
+        found = engine.run(str(image.id), ["/bin/sh", "-c", probe], time_limit=120)
+        if found.exit_code != 0:
+            raise InputFailure(
+                f"the builder image {name} lacks a tool; found: {', '.join(found.tail.split()) or 'none'}",
+                hint="it needs " + ", ".join(TOOLS),
+            )
+        saved = folder / "saved.tar"
+        with saved.open("xb") as sink:
+            for chunk in image.save():
+                sink.write(chunk)
+        return _store_layers(store, folder, _extract_layers(saved, folder), name)
+
+
+def _extract_layers(saved: Path, folder: Path) -> list[Path]:
+    with tarfile.open(saved) as archive:
+        listing = archive.extractfile("manifest.json")
+        if listing is None:
+            raise WorkFailure("the Docker Engine saved an image without manifest.json")
+        paths = []
+        for number, name in enumerate(json.load(listing)[0]["Layers"]):
+            path = folder / f"layer-{number}.tar"
+            stream = archive.extractfile(name)
+            if stream is None:
+                raise WorkFailure(f"the Docker Engine saved an image without its layer {name}")
+            with stream, path.open("xb") as sink:
+                shutil.copyfileobj(stream, sink, 1 << 20)
+            paths.append(path)
+    return paths
+
+
+def _store_layers(store: Store, folder: Path, archives: list[Path], origin: str) -> oci.Descriptor:
+    """Squash archives into one canonical layer and store it as an OCI image."""
+    target = folder / "layer.tar.zst"
+    tars = [tarfile.open(path) for path in archives]  # noqa: SIM115 - closed below, after the merge has read them
+    try:
+        with target.open("xb") as sink:
+            compressor = zstandard.ZstdCompressor(level=3, threads=2)
+            with compressor.stream_writer(sink, closefd=False) as stream:
+                plain = HashingWriter(stream)
+                write_tar(merge(tars, EPOCH, b".boss-builder"), plain)
+    finally:
+        for tar in tars:
+            tar.close()
+    digest, size = store.put_file(target)
+    created = "2025-01-01T00:00:00Z"
+    config = documents.compact(
+        oci.ImageConfig(
+            architecture="amd64",
+            os="linux",
+            created=created,
+            config={"Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]},
+            rootfs=oci.RootFs(diff_ids=(plain.digest,)),
+            history=(oci.HistoryStep(created=created, created_by=origin),),
+        )
+    )
+    return store.put_manifest(
+        oci.Manifest(
+            config=oci.Descriptor(media_type=oci.CONFIG, digest=store.put(config), size=len(config)),
+            layers=(
+                oci.Descriptor(
+                    media_type=oci.LAYER_ZSTD, digest=digest, size=size,
+                    annotations={UNCOMPRESSED_SIZE: str(plain.size)},
+                ),
+            ),
+        ),
+        reference(),
+    )  # fmt: skip
