@@ -20,7 +20,7 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Protocol
 
 BLOCK = 512
 RECORD = 10240
@@ -49,6 +49,13 @@ class Entry:
     link: bytes = b""
     device: tuple[int, int] = (0, 0)
     attributes: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Sink(Protocol):
+    """What bytes are written to."""
+
+    def write(self, data: bytes, /) -> int:
+        """Take all of the data; give its length."""
 
 
 Opener = Callable[[], IO[bytes]]
@@ -124,7 +131,7 @@ def header_bytes(entry: Entry) -> bytes:
     return _ustar(pax, b"././@PaxHeader", b"") + _padded(body) + _ustar(entry, name, link)
 
 
-def write_tar(contents: Iterable[Content], out: BinaryIO) -> None:
+def write_tar(contents: Iterable[Content], out: Sink) -> None:
     """Write entries, already in order, as a tar with its end-of-archive blocks.
 
     Raises ValueError where a file gives another number of bytes than its entry says.
@@ -343,20 +350,16 @@ def _target(tree: dict[bytes, Content], entry: Entry) -> bytes:
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
-class HashingWriter(io.RawIOBase):
+class HashingWriter:
     """Passes bytes on and takes their sha256 and count on the way."""
 
-    def __init__(self, target: BinaryIO | None) -> None:
+    def __init__(self, target: Sink | None) -> None:
         """Pass on to `target`, or only count and digest."""
         self._target = target
         self._sha = hashlib.sha256()
         self.size = 0
 
-    def writable(self) -> bool:
-        """It is for writing."""
-        return True
-
-    def write(self, data: bytes | bytearray | memoryview) -> int:  # type: ignore[override]
+    def write(self, data: bytes, /) -> int:
         """Take all of the data."""
         self._sha.update(data)
         if self._target is not None:

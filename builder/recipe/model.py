@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -19,19 +19,23 @@ PACKAGE = r"^@?[A-Za-z0-9][A-Za-z0-9._+:~^-]*$"
 USER_PATH = r"^/[A-Za-z0-9._+/-]*$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SHA256 = r"^[0-9a-f]{64}$"
+URL = r"^https?://[A-Za-z0-9._~:/?#@+,=%&\[\]-]+$"
+FILE_PATH = r"^[A-Za-z0-9._+,:=@~/-]+$"
 
 Name = Annotated[str, Meta(pattern=NAME, description="letters, digits and . _ + -, the first a letter or digit")]
 PackageSpec = Annotated[
     str, Meta(pattern=PACKAGE, description="a package name, name-version-release, or @group, as dnf takes it")
 ]
 GuestPath = Annotated[str, Meta(pattern=USER_PATH, description="an absolute path inside the image")]
-Url = Annotated[str, Meta(description="an http or https address")]
+Url = Annotated[str, Meta(description="an http or https address", pattern=URL, extra_json_schema={"format": "uri"})]
 Sha256 = Annotated[str, Meta(pattern=SHA256, description="64 hexadecimal digits, lower case")]
 Text = Annotated[str, Meta(min_length=1)]
 
 
 class _Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Base of every block."""
+    """Base of every block; `labels` are the fields that stand as labels before the brace."""
+
+    labels: ClassVar[tuple[str, ...]] = ()
 
 
 class FileRef(msgspec.Struct, frozen=True, order=True):
@@ -48,8 +52,14 @@ class FileRef(msgspec.Struct, frozen=True, order=True):
         return str(PurePosixPath(self.recipe) / self.path)
 
 
+FilePath = Annotated[FileRef, Meta(description="a file beside the recipe", extra={"shape": "file"})]
+FolderPath = Annotated[FileRef, Meta(description="a folder beside the recipe", extra={"shape": "folder"})]
+
+
 class Release(_Block):
     """`release "NAME" "VERSION" { ... }`: which release this is."""
+
+    labels: ClassVar[tuple[str, ...]] = ("name", "version")
 
     name: Name
     version: Name
@@ -64,10 +74,12 @@ class Release(_Block):
 class RpmRepository(_Block):
     """`rpm_repository "NAME" { ... }`: one RPM repository."""
 
+    labels: ClassVar[tuple[str, ...]] = ("name",)
+
     name: Name
     url: Url
     gpg_keys: Annotated[
-        tuple[FileRef | Url, ...],
+        tuple[FilePath | Url, ...],
         Meta(description="public keys (files, or addresses) that sign its packages and metadata"),
     ] = ()
     gpgcheck: Annotated[bool, Meta(description="refuse a package without a good signature")] = True
@@ -87,22 +99,20 @@ class Os(_Block):
     rpm_repository: Annotated[tuple[RpmRepository, ...], Meta(min_length=1)]
     date: Annotated[
         date | None,
-        Meta(
-            description="SOURCE_DATE_EPOCH of the stages that releases share (os, site, libraries); default: the release's"
-        ),
+        Meta(description="SOURCE_DATE_EPOCH of what releases share (os, site, libraries); default: the release's date"),
     ] = None
 
 
 class Puppet(_Block):
     """`puppet { ... }`: the template that makes a site's system of a plain one."""
 
-    manifest: Annotated[FileRef, Meta(description="the manifest to apply, a file")]
+    manifest: Annotated[FilePath, Meta(description="the manifest to apply, a file")]
     modules: Annotated[
-        tuple[FileRef, ...], Meta(description="module folders; the last part of each is the module's name")
+        tuple[FolderPath, ...], Meta(description="module folders; the last part of each is the module's name")
     ] = ()
-    hiera: Annotated[FileRef | None, Meta(description="hiera.yaml, a file; its datadir must be `data`")] = None
+    hiera: Annotated[FilePath | None, Meta(description="hiera.yaml, a file; its datadir must be `data`")] = None
     hiera_data: Annotated[
-        FileRef | None, Meta(description="the folder of hiera data; appears as `data` beside hiera.yaml")
+        FolderPath | None, Meta(description="the folder of hiera data; appears as `data` beside hiera.yaml")
     ] = None
 
 
@@ -117,7 +127,7 @@ class TarballSource(_Block, tag_field="kind", tag="tarball"):
 class DirectorySource(_Block, tag_field="kind", tag="directory"):
     """`source "directory" { ... }`: a folder beside the recipe."""
 
-    path: FileRef
+    path: FolderPath
 
 
 class RpmSource(_Block, tag_field="kind", tag="rpm_repository"):
@@ -125,7 +135,7 @@ class RpmSource(_Block, tag_field="kind", tag="rpm_repository"):
 
     url: Url
     packages: Annotated[tuple[PackageSpec, ...], Meta(min_length=1)]
-    gpg_keys: tuple[FileRef | Url, ...] = ()
+    gpg_keys: tuple[FilePath | Url, ...] = ()
     gpgcheck: bool = True
     repo_gpgcheck: bool = False
 
@@ -138,6 +148,8 @@ Environment = dict[Annotated[str, Meta(pattern=VARIABLE)], str]
 class ExternalLibrary(_Block):
     """`external_library "NAME" { ... }`: a library that BOSS stands on and the OS does not bring."""
 
+    labels: ClassVar[tuple[str, ...]] = ("name",)
+
     name: Name
     version: Name
     source: TreeSource
@@ -147,6 +159,8 @@ class ExternalLibrary(_Block):
 
 class Package(_Block):
     """`package "boss" { ... }`: the software that is preserved."""
+
+    labels: ClassVar[tuple[str, ...]] = ("name",)
 
     name: Literal["boss"]
     source: PackageSource
@@ -159,15 +173,19 @@ class Package(_Block):
 class Document(_Block):
     """`document "NAME" { ... }`: a release note or paper, kept with the release; one of `file` and `url`."""
 
+    labels: ClassVar[tuple[str, ...]] = ("name",)
+
     name: Name
     title: str = ""
-    file: FileRef | None = None
+    file: FilePath | None = None
     url: Url | None = None
     sha256: Annotated[Sha256 | None, Meta(description="needed with `url`")] = None
 
 
 class Image(_Block):
     """`image "oci" { ... }`: a shape to build."""
+
+    labels: ClassVar[tuple[str, ...]] = ("name",)
 
     name: Literal["oci"]
     command: Annotated[tuple[Text, ...], Meta(description="what the image starts by itself")] = ("/bin/bash",)
@@ -176,7 +194,7 @@ class Image(_Block):
 class Validation(_Block):
     """`validation { ... }`: how a booted image is judged."""
 
-    suite: Annotated[FileRef, Meta(description="a folder of pytest and testinfra tests")]
+    suite: Annotated[FolderPath, Meta(description="a folder of pytest and testinfra tests")]
     time_limit: Annotated[int, Meta(gt=0, description="seconds for the whole suite")] = 600
 
 

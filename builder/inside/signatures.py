@@ -1,0 +1,127 @@
+"""Check signatures of RPM metadata and packages with the keys of one repository.
+
+Request: {"keys": [file], "metadata": file or "", "metadata_signature": file or "", "packages": [file],
+"now": seconds since 1970}. Answer: {"keys": [{"file", "fingerprint"}], "metadata": signature,
+"packages": {file: signature}} where a signature is {"verdict": "good" | "unsigned", "key_id"}.
+Refuses: a file that is no public key, an expired or revoked key, a bad signature, a signature by another key, a package
+whose bytes do not match its own digests.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from builder.inside.program import RefusedError, call, serve
+
+KEY_ID = re.compile(r"key ID ([0-9a-f]{8,40})", re.IGNORECASE)
+FINGERPRINT = re.compile(r"key fingerprint:? ([0-9a-f]{40})", re.IGNORECASE)
+UNSIGNED = {"verdict": "unsigned", "key_id": ""}
+
+
+def _keys(files: list[str], now: int) -> list[dict[str, str]]:
+    """Read public keys. gpg's --with-colons format: doc/DETAILS of GnuPG, "Format of the colon listings"."""
+    problems: list[tuple[str, str]] = []
+    keys = []
+    for file in files:
+        name = Path(file).name
+        listing = call("gpg", "--batch", "--with-colons", "--show-keys", file, check=False)
+        lines = [line.split(":") for line in listing.stdout.splitlines()]
+        primary = next((fields for fields in lines if fields[0] == "pub"), None)
+        fingerprint = next((fields[9] for fields in lines if fields[0] == "fpr"), "")
+        if listing.returncode != 0 or primary is None:
+            problems.append((f"{name} is not an OpenPGP public key", "export it with: gpg --armor --export KEY"))
+            continue
+        expires = int(primary[6] or 0)
+        if primary[1] == "r":
+            problems.append((f"the key {fingerprint} ({name}) is revoked", "ask the repository for its present key"))
+        elif expires and expires <= now:
+            day = datetime.datetime.fromtimestamp(expires, datetime.UTC).date()
+            problems.append(
+                (f"the key {fingerprint} ({name}) expired on {day}", "take the renewed key from the repository's owner")
+            )
+        keys.append({"file": file, "fingerprint": fingerprint})
+    if problems:
+        raise RefusedError(*problems)
+    return keys
+
+
+def _metadata(home: str, signed: str, signature: str) -> dict[str, str]:
+    done = call("gpg", "--batch", "--homedir", home, "--status-fd", "1", "--verify", signature, signed, check=False)
+    status = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("[GNUPG:] ")]
+    words = {fields[0]: fields[1:] for fields in status if fields}
+    if done.returncode == 0 and "VALIDSIG" in words:
+        return {"verdict": "good", "key_id": words["VALIDSIG"][0].lower()[-16:]}
+    if "BADSIG" in words:
+        why = "the signature does not match: repomd.xml was changed after it was signed"
+    elif "NO_PUBKEY" in words:
+        why = f"it is signed by the key {words['NO_PUBKEY'][0].lower()}, which the recipe does not name"
+    else:
+        why = "gpg says: " + "; ".join(" ".join(fields) for fields in status)
+    raise RefusedError(
+        (f"the signature of repomd.xml is not good: {why}", "do not use this repository until it is clear why")
+    )
+
+
+def _packages(database: str, files: list[str]) -> dict[str, dict[str, str]]:
+    """Judge packages. Lines of `rpmkeys --checksig --verbose`: rpm's lib/rpmchecksig.c."""
+    verdicts = {}
+    problems: list[tuple[str, str]] = []
+    for file in files:
+        done = subprocess.run(
+            ["rpmkeys", "--dbpath", database, "--checksig", "--verbose", file],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        verdict = _judge(done.stdout, done.returncode)
+        if isinstance(verdict, str):
+            problems.append(
+                (f"{Path(file).name}: {verdict}", "the package is not what its maker signed; do not use it")
+            )
+        else:
+            verdicts[file] = verdict
+    if problems:
+        raise RefusedError(*problems)
+    return verdicts
+
+
+def _judge(text: str, code: int) -> dict[str, str] | str:
+    """Give the verdict that rpmkeys' lines mean, or words for what is wrong."""
+    lines = [line.strip() for line in text.splitlines()[1:]]
+    signatures = [line for line in lines if "signature" in line.lower()]
+    for line in lines:
+        if line.endswith("BAD") or ": BAD" in line:
+            return f"{line.lower()}: its bytes were changed after it was made"
+    for line in signatures:
+        if "NOKEY" in line:
+            found = KEY_ID.search(line) or FINGERPRINT.search(line)
+            return f"it is signed by the key {found.group(1).lower() if found else 'unknown'}, which the recipe does not name"
+        if "NOTTRUSTED" in line or "NOTFOUND" in line:
+            return line
+    good = [line for line in signatures if line.endswith("OK")]
+    if good and code == 0:
+        found = KEY_ID.search(good[0]) or FINGERPRINT.search(good[0])
+        return {"verdict": "good", "key_id": found.group(1).lower()[-16:] if found else ""}
+    if signatures or code != 0:
+        return "rpm says: " + "; ".join(lines or text.splitlines())
+    return UNSIGNED
+
+
+def check(request: dict[str, Any]) -> dict[str, Any]:
+    """Answer a request as the module says."""
+    keys = _keys(request["keys"], request["now"])
+    with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory() as database:
+        for key in keys:
+            call("gpg", "--batch", "--quiet", "--homedir", home, "--import", key["file"])
+            call("rpmkeys", "--dbpath", database, "--import", key["file"])
+        metadata = UNSIGNED
+        if request["metadata_signature"] and keys:
+            metadata = _metadata(home, request["metadata"], request["metadata_signature"])
+        return {"keys": keys, "metadata": metadata, "packages": _packages(database, request["packages"])}
+
+
+if __name__ == "__main__":
+    serve(check)
