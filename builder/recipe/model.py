@@ -56,7 +56,7 @@ FilePath = Annotated[FileRef, Meta(description="a file beside the recipe", extra
 FolderPath = Annotated[FileRef, Meta(description="a folder beside the recipe", extra={"shape": "folder"})]
 
 
-class Release(_Block):
+class Release(_Block, frozen=True, kw_only=True):
     """`release "NAME" "VERSION" { ... }`: which release this is."""
 
     labels: ClassVar[tuple[str, ...]] = ("name", "version")
@@ -71,7 +71,7 @@ class Release(_Block):
     license: Annotated[str, Meta(min_length=1, description="who may have it, or an SPDX expression")]
 
 
-class RpmRepository(_Block):
+class RpmRepository(_Block, frozen=True, kw_only=True):
     """`rpm_repository "NAME" { ... }`: one RPM repository."""
 
     labels: ClassVar[tuple[str, ...]] = ("name",)
@@ -89,7 +89,7 @@ class RpmRepository(_Block):
     ] = False
 
 
-class Os(_Block):
+class Os(_Block, frozen=True, kw_only=True):
     """`os { ... }`: the operating system that everything stands on."""
 
     family: Name
@@ -103,7 +103,7 @@ class Os(_Block):
     ] = None
 
 
-class Puppet(_Block):
+class Puppet(_Block, frozen=True, kw_only=True):
     """`puppet { ... }`: the template that makes a site's system of a plain one."""
 
     manifest: Annotated[FilePath, Meta(description="the manifest to apply, a file")]
@@ -116,7 +116,7 @@ class Puppet(_Block):
     ] = None
 
 
-class TarballSource(_Block, tag_field="kind", tag="tarball"):
+class TarballSource(_Block, frozen=True, kw_only=True, tag_field="kind", tag="tarball"):
     """`source "tarball" { ... }`: an archive, unpacked as it is."""
 
     url: Url
@@ -124,13 +124,13 @@ class TarballSource(_Block, tag_field="kind", tag="tarball"):
     strip_components: Annotated[int, Meta(ge=0, le=9, description="leading path parts to drop, as tar does")] = 0
 
 
-class DirectorySource(_Block, tag_field="kind", tag="directory"):
+class DirectorySource(_Block, frozen=True, kw_only=True, tag_field="kind", tag="directory"):
     """`source "directory" { ... }`: a folder beside the recipe."""
 
     path: FolderPath
 
 
-class RpmSource(_Block, tag_field="kind", tag="rpm_repository"):
+class RpmSource(_Block, frozen=True, kw_only=True, tag_field="kind", tag="rpm_repository"):
     """`source "rpm_repository" { ... }`: packages of an RPM repository of their own."""
 
     url: Url
@@ -145,7 +145,7 @@ PackageSource = RpmSource | TarballSource | DirectorySource
 Environment = dict[Annotated[str, Meta(pattern=VARIABLE)], str]
 
 
-class ExternalLibrary(_Block):
+class ExternalLibrary(_Block, frozen=True, kw_only=True):
     """`external_library "NAME" { ... }`: a library that BOSS stands on and the OS does not bring."""
 
     labels: ClassVar[tuple[str, ...]] = ("name",)
@@ -157,7 +157,7 @@ class ExternalLibrary(_Block):
     environment: Environment = {}
 
 
-class Package(_Block):
+class Package(_Block, frozen=True, kw_only=True):
     """`package "boss" { ... }`: the software that is preserved."""
 
     labels: ClassVar[tuple[str, ...]] = ("name",)
@@ -170,7 +170,7 @@ class Package(_Block):
     environment: Environment = {}
 
 
-class Document(_Block):
+class Document(_Block, frozen=True, kw_only=True):
     """`document "NAME" { ... }`: a release note or paper, kept with the release; one of `file` and `url`."""
 
     labels: ClassVar[tuple[str, ...]] = ("name",)
@@ -182,7 +182,7 @@ class Document(_Block):
     sha256: Annotated[Sha256 | None, Meta(description="needed with `url`")] = None
 
 
-class Image(_Block):
+class Image(_Block, frozen=True, kw_only=True):
     """`image "oci" { ... }`: a shape to build."""
 
     labels: ClassVar[tuple[str, ...]] = ("name",)
@@ -191,14 +191,14 @@ class Image(_Block):
     command: Annotated[tuple[Text, ...], Meta(description="what the image starts by itself")] = ("/bin/bash",)
 
 
-class Validation(_Block):
+class Validation(_Block, frozen=True, kw_only=True):
     """`validation { ... }`: how a booted image is judged."""
 
     suite: Annotated[FolderPath, Meta(description="a folder of pytest and testinfra tests")]
     time_limit: Annotated[int, Meta(gt=0, description="seconds for the whole suite")] = 600
 
 
-class Recipe(_Block):
+class Recipe(_Block, frozen=True, kw_only=True):
     """A whole recipe, evaluated, with everything that it inherits merged in."""
 
     release: Release
