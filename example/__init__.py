@@ -1,0 +1,1 @@
+"""The open example: a small operating system, a toy release, and the vault that serves both."""
