@@ -21,6 +21,10 @@ ESCAPED_INTERPOLATION = "\ue000" * 3
 ESCAPED_DIRECTIVE = "\ue001" * 3
 """Stands for `%%{`."""
 
+_OPEN_TEXT = ("this text has no closing quote on its line", 'add the quote ("); for text of many lines use <<EOF')
+_OPEN_INTERPOLATION = ('"${" is never closed', 'add the "}" that belongs to it, on the same line')
+_TOO_DEEP = f"nested more than {MAXIMUM_NESTING} deep"
+_SIMPLIFY = "simplify it, with locals for instance"
 _CLOSER = {"(": ")", "[": "]", "{": "}"}
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -67,7 +71,7 @@ class Scanned:
 
 
 def scan(text: str, file: str) -> Scanned:
-    """Split a text (line breaks are `\\n` alone) into tokens; `file` is the name that problems carry.
+    r"""Split a text (line breaks are `\n` alone) into tokens; `file` is the name that problems carry.
 
     Nothing is raised: mistakes are in `problems`, and tokens then end where the first of them stands.
     """
@@ -88,6 +92,7 @@ class _Scanner:
         self.tokens: list[Token] = []
         self.problems: list[Problem] = []
         self.open: list[tuple[str, Location]] = []
+        self.interpolations: list[Location] = []
         self.escapes: list[tuple[int, str]] = []
 
     def here(self) -> Location:
@@ -156,9 +161,7 @@ class _Scanner:
         if operator in _CLOSER:
             self.open.append((operator, self.here()))
             if len(self.open) > MAXIMUM_NESTING:
-                self.complain(
-                    f"brackets are nested more than {MAXIMUM_NESTING} deep", "simplify it, with locals for instance"
-                )
+                self.complain(_TOO_DEEP, _SIMPLIFY)
                 raise _Stop
         elif operator in _CLOSER.values():
             if not self.open:
@@ -214,7 +217,7 @@ class _Scanner:
     def string(self, depth: int) -> None:
         opened = self.here()
         if depth > MAXIMUM_NESTING:
-            self.complain(f"texts are nested more than {MAXIMUM_NESTING} deep", "simplify it, with locals for instance")
+            self.complain(_TOO_DEEP, _SIMPLIFY)
             raise _Stop
         self.position += 1
         while True:
@@ -226,11 +229,7 @@ class _Scanner:
                 self.position += 1
                 return
             if not rest or rest[0] == "\n" or rest[:2] == "\\\n":
-                self.complain(
-                    "this text has no closing quote on its line",
-                    'add the quote ("); for text of many lines use <<EOF',
-                    opened,
-                )
+                self.complain_of_open_text(opened)
                 raise _Stop
             if rest in {"$${", "%%{"}:
                 self.escapes.append((self.position, ESCAPED_INTERPOLATION if rest[0] == "$" else ESCAPED_DIRECTIVE))
@@ -245,23 +244,28 @@ class _Scanner:
                 self.complain(f"unexpected character {shown(rest[0])}", "remove it")
                 raise _Stop
 
+    def complain_of_open_text(self, opened: Location) -> None:
+        """Name the outermost `${` instead, where one is open: the quote met is then the end of the outer text."""
+        if self.interpolations:
+            self.complain(*_OPEN_INTERPOLATION, self.interpolations[0])
+        else:
+            self.complain(*_OPEN_TEXT, opened)
+
     def interpolation(self, depth: int) -> None:
-        opened = self.here()
+        self.interpolations.append(self.here())
         self.position += 2
         braces = 1
         while braces:
             character = self.text[self.position : self.position + 1]
             if character in {"", "\n"}:
-                self.complain('"${" is never closed', 'add the "}" that belongs to it, on the same line', opened)
+                self.complain(*_OPEN_INTERPOLATION, self.interpolations[0])
                 raise _Stop
             if character == '"':
                 self.string(depth + 1)
                 continue
             braces += (character == "{") - (character == "}")
             if braces > MAXIMUM_NESTING:
-                self.complain(
-                    f"brackets are nested more than {MAXIMUM_NESTING} deep", "simplify it, with locals for instance"
-                )
+                self.complain(_TOO_DEEP, _SIMPLIFY)
                 raise _Stop
             self.position += 1
 
