@@ -7,7 +7,7 @@ uncompressed, so that every engine can read them and the image's id is the diges
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import zstandard
@@ -49,14 +49,13 @@ def _file(name: str, size: int) -> Entry:
     return Entry(path=name.encode("ascii"), kind=REGULAR, mode=0o644, uid=0, gid=0, mtime=0, size=size)
 
 
-def docker_archive(store: Store, manifest: oci.Manifest, tag: str) -> Iterator[bytes]:
+def docker_archive(store: Store, config: bytes, layers: Sequence[oci.Descriptor], tag: str) -> Iterator[bytes]:
     """Yield the archive of an image, in pieces; the same image and tag give the same bytes."""
-    config = store.read(manifest.config.digest)
     diff_ids = msgspec.json.decode(config, type=oci.ImageConfig).rootfs.diff_ids
-    config_name = Digest(manifest.config.digest).hex + ".json"
+    config_name = Digest.of(config).hex + ".json"
     names = [f"{index:02}-{Digest(diff_id).hex}.tar" for index, diff_id in enumerate(diff_ids)]
     yield from _member(config_name, config)
-    for name, layer in zip(names, manifest.layers, strict=True):
+    for name, layer in zip(names, layers, strict=True):
         size = uncompressed_size(layer)
         yield header_bytes(_file(name, size))
         done = 0

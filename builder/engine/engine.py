@@ -17,6 +17,7 @@ import requests
 from docker.models.containers import Container
 from docker.types import Mount, Ulimit
 
+from builder.core.digest import Digest
 from builder.core.errors import HostFailure, WorkFailure
 from builder.engine.archive import docker_archive
 from builder.engine.owner import is_gone, own_name
@@ -68,16 +69,22 @@ class Engine:
         return True
 
     def load(self, store: Store, manifest: oci.Manifest, tag: str) -> str:
-        """Make sure that the engine holds an image of the store, tagged; returns its id.
+        """Make sure that the engine holds an image of the store, tagged; returns its id. Raises as `load_layers`."""
+        if self.has_image(manifest.config.digest):
+            return manifest.config.digest
+        return self.load_layers(store, store.read(manifest.config.digest), manifest.layers, tag)
+
+    def load_layers(self, store: Store, config: bytes, layers: Sequence[oci.Descriptor], tag: str) -> str:
+        """Make sure that the engine holds the image of a configuration and its layers, tagged; returns its id.
 
         Raises WorkFailure where the engine does not take it, or takes it as something else.
         """
-        image_id = manifest.config.digest
+        image_id = Digest.of(config)
         if self.has_image(image_id):
             return image_id
         log.info("docker load: %s", tag)
         try:
-            for message in _load(self.client, docker_archive(store, manifest, tag)):
+            for message in _load(self.client, docker_archive(store, config, layers, tag)):
                 if "error" in message:
                     raise WorkFailure(f"the Docker Engine refused the image {tag}: {message['error']}")
         except (docker.errors.APIError, requests.RequestException) as error:

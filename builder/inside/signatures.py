@@ -9,7 +9,7 @@ whose bytes do not match its own digests.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 import subprocess
 import tempfile
@@ -40,7 +40,7 @@ def _keys(files: list[str], now: int) -> list[dict[str, str]]:
         if primary[1] == "r":
             problems.append((f"the key {fingerprint} ({name}) is revoked", "ask the repository for its present key"))
         elif expires and expires <= now:
-            day = datetime.datetime.fromtimestamp(expires, datetime.UTC).date()
+            day = dt.datetime.fromtimestamp(expires, dt.UTC).date()
             problems.append(
                 (f"the key {fingerprint} ({name}) expired on {day}", "take the renewed key from the repository's owner")
             )
@@ -97,17 +97,20 @@ def _judge(text: str, code: int) -> dict[str, str] | str:
             return f"{line.lower()}: its bytes were changed after it was made"
     for line in signatures:
         if "NOKEY" in line:
-            found = KEY_ID.search(line) or FINGERPRINT.search(line)
-            return f"it is signed by the key {found.group(1).lower() if found else 'unknown'}, which the recipe does not name"
+            return f"it is signed by the key {_key_id(line) or 'unknown'}, which the recipe does not name"
         if "NOTTRUSTED" in line or "NOTFOUND" in line:
             return line
     good = [line for line in signatures if line.endswith("OK")]
     if good and code == 0:
-        found = KEY_ID.search(good[0]) or FINGERPRINT.search(good[0])
-        return {"verdict": "good", "key_id": found.group(1).lower()[-16:] if found else ""}
+        return {"verdict": "good", "key_id": _key_id(good[0])}
     if signatures or code != 0:
         return "rpm says: " + "; ".join(lines or text.splitlines())
     return UNSIGNED
+
+
+def _key_id(line: str) -> str:
+    found = KEY_ID.search(line) or FINGERPRINT.search(line)
+    return found.group(1).lower()[-16:] if found else ""
 
 
 def check(request: dict[str, Any]) -> dict[str, Any]:

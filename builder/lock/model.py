@@ -24,21 +24,21 @@ class Verdict(StrEnum):
     """The recipe asks for no check (gpgcheck = false)."""
 
 
-class Signature(_Record):
+class Signature(_Record, frozen=True, kw_only=True):
     """Verdict on a signature, and the id of the key that made it (16 hexadecimal digits)."""
 
     verdict: Verdict
     key_id: str = ""
 
 
-class Blob(_Record):
+class Blob(_Record, frozen=True, kw_only=True):
     """Content in the store: digest and size in bytes."""
 
     digest: str
     size: int
 
 
-class Key(_Record):
+class Key(_Record, frozen=True, kw_only=True):
     """A public key: where the recipe found it, its bytes, its fingerprint."""
 
     source: str
@@ -46,7 +46,7 @@ class Key(_Record):
     blob: Blob
 
 
-class RpmPackage(_Record):
+class RpmPackage(_Record, frozen=True, kw_only=True):
     """One RPM: its identity, address, bytes, and what its signature was worth."""
 
     name: str
@@ -70,7 +70,7 @@ class RpmPackage(_Record):
         return self.location.rpartition("/")[2]
 
 
-class Repository(_Record):
+class Repository(_Record, frozen=True, kw_only=True):
     """One RPM repository as it was when it was frozen, and the packages that were taken from it."""
 
     name: str
@@ -83,7 +83,7 @@ class Repository(_Record):
     packages: tuple[RpmPackage, ...]
 
 
-class Source(_Record):
+class Source(_Record, frozen=True, kw_only=True):
     """An input that is a file or a folder: where it came from, and its bytes (a folder's as a canonical tar)."""
 
     source: str
@@ -91,7 +91,7 @@ class Source(_Record):
     kind: str
 
 
-class Lock(_Record):
+class Lock(_Record, frozen=True, kw_only=True):
     """Everything that a release is made from."""
 
     version: int
@@ -109,7 +109,7 @@ class Lock(_Record):
     frozen_repository: dict[str, Blob]
     """The metadata of the repository that lists the closure alone, by file name below `repodata/`."""
     sources: dict[str, Source]
-    """Every other input, by its place in the recipe: `puppet.manifest`, `external_library.NAME`, `document.NAME`, ..."""
+    """Every other input by its place in the recipe: `puppet.manifest`, `external_library.NAME`, `document.NAME`..."""
 
     def package(self, nevra: str) -> RpmPackage:
         """Find a package; raises KeyError where the lock has none of that name."""

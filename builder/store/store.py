@@ -167,13 +167,13 @@ class Store:
             self._adopt(path, digest)
         return digest, size
 
-    def put_copy(self, path: Path) -> tuple[Digest, int]:
-        """Store a copy of a file that lies anywhere; returns digest and size in bytes."""
+    def put_copy(self, path: Path, expected: str | None = None) -> tuple[Digest, int]:
+        """Store a copy of a file that lies anywhere; returns digest and size in bytes. Raises as `put_file`."""
         with self.workspace("copy") as folder:
             copy = folder / "copy"
             with path.open("rb") as source, copy.open("xb") as target:
                 shutil.copyfileobj(source, target, CHUNK)
-            return self.put_file(copy)
+            return self.put_file(copy, expected)
 
     def _adopt(self, path: Path, digest: Digest) -> None:
         descriptor = os.open(path, os.O_RDONLY)

@@ -1,0 +1,239 @@
+"""Fetch files over http: four at a time, resumed, retried with back-off, and checked before they get their name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+import requests
+
+from builder import __version__
+from builder.core.digest import CHUNK
+from builder.core.errors import Failure, InputFailure, Problem, WorkFailure
+from builder.core.progress import Progress, Task
+
+AT_ONCE = 4
+TRIES = 5
+FIRST_PAUSE = 0.5
+TIME_LIMITS = (10.0, 60.0)  # to connect, and between two pieces, in seconds
+ALGORITHMS = {"sha": "sha1", "sha1": "sha1", "md5": "md5", "sha256": "sha256", "sha384": "sha384", "sha512": "sha512"}
+"""Names of checksums in RPM metadata, and what Python calls them."""
+
+
+@dataclass(frozen=True)
+class Checksum:
+    """A digest that somebody published: the algorithm as RPM metadata names it, and hexadecimal digits."""
+
+    algorithm: str
+    value: str
+
+    def matches(self, path: Path) -> bool:
+        """Whether a file has this digest; raises InputFailure for an unknown algorithm."""
+        name = ALGORITHMS.get(self.algorithm)
+        if name is None:
+            raise InputFailure(
+                f"the checksum algorithm {self.algorithm!r} is not known",
+                hint="known: " + ", ".join(sorted(ALGORITHMS)),
+            )
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, name).hexdigest() == self.value.lower()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One file to fetch: its address, and what is known of it. `limit` bounds it in bytes where the size is unknown."""
+
+    url: str
+    checksum: Checksum | None = None
+    size: int | None = None
+    limit: int = 1 << 40
+
+    @property
+    def file_name(self) -> str:
+        """Name under which it is kept until it is stored; the same file has the same name in the next try."""
+        known = f"{self.checksum.algorithm}:{self.checksum.value}" if self.checksum else ""
+        return hashlib.sha256(f"{self.url}\n{known}".encode()).hexdigest()
+
+
+class _Temporary(Exception):  # noqa: N818 - control flow between a try and the next one
+    """The server failed in a way that may pass."""
+
+
+class Downloader:
+    """Fetches files into a folder; what is complete and checked has its final name, the rest ends in `.part`."""
+
+    def __init__(
+        self, folder: Path, progress: Progress, *, pause: Callable[[float], None] = time.sleep, tries: int = TRIES
+    ) -> None:
+        """Keep files in `folder`; `pause` waits some seconds between two tries."""
+        self._folder = folder
+        self._progress = progress
+        self._pause = pause
+        self._tries = tries
+        self._sessions = threading.local()
+        self.fetched_files = 0
+        self.fetched_bytes = 0
+        self._count = threading.Lock()
+
+    def path(self, wanted: Wanted) -> Path:
+        """Where a file lies once it is fetched."""
+        return self._folder / wanted.file_name
+
+    def fetch(self, wanted: Wanted) -> Path:
+        """Fetch one file; see `fetch_all`."""
+        return self.fetch_all([wanted])[0]
+
+    def fetch_all(self, files: Sequence[Wanted], title: str = "") -> list[Path]:
+        """Fetch files, four at a time; gives their paths in the same order.
+
+        Raises one failure that names every file that could not be had: InputFailure where a server gave other bytes
+        than were promised, WorkFailure where it gave none.
+        """
+        todo = {w.file_name: w for w in files if w.checksum is None or not self.path(w).exists()}
+        total = sum(w.size or 0 for w in todo.values())
+        failures: list[Failure] = []
+        if todo:
+            name = title or next(iter(todo.values())).url.rpartition("/")[2]
+            with self._progress.task(f"download {name}", total) as task, ThreadPoolExecutor(AT_ONCE) as pool:
+                running = [pool.submit(self._fetch_one, w, task) for w in todo.values()]
+                try:
+                    errors = [future.exception() for future in as_completed(running)]
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+            for error in errors:
+                if error is not None and not isinstance(error, Failure):
+                    raise error
+            failures = [error for error in errors if isinstance(error, Failure)]
+        if failures:
+            problems = sorted((p for f in failures for p in f.problems), key=str)
+            kind = InputFailure if any(isinstance(f, InputFailure) for f in failures) else WorkFailure
+            raise kind(*problems)
+        return [self.path(w) for w in files]
+
+    def _session(self) -> requests.Session:
+        if not hasattr(self._sessions, "value"):
+            session = requests.Session()
+            session.headers.update({"User-Agent": f"boss-builder/{__version__}", "Accept-Encoding": "identity"})
+            self._sessions.value = session
+        value: requests.Session = self._sessions.value
+        return value
+
+    def _fetch_one(self, wanted: Wanted, task: Task) -> None:
+        part = self.path(wanted).with_suffix(".part")
+        if wanted.checksum is None:
+            part.unlink(missing_ok=True)
+        why = ""
+        for attempt in range(self._tries):
+            if attempt:
+                self._pause(FIRST_PAUSE * 2 ** (attempt - 1))
+            try:
+                self._try(wanted, part, task)
+            except _Temporary as error:
+                why = str(error)
+            except OSError as error:
+                raise WorkFailure(f"{part} can not be written: {error.strerror}") from error
+            else:
+                self._finish(wanted, part)
+                return
+        raise WorkFailure(
+            f"{wanted.url} could not be fetched: {why}",
+            hint=f"tried {self._tries} times; what came is kept, and the next freeze goes on from there",
+        )
+
+    def _try(self, wanted: Wanted, part: Path, task: Task) -> None:
+        done = part.stat().st_size if part.exists() else 0
+        if wanted.size is not None and done >= wanted.size:
+            if done == wanted.size:
+                return
+            part.unlink()
+            done = 0
+        headers = {"Range": f"bytes={done}-"} if done else {}
+        try:
+            with self._session().get(wanted.url, headers=headers, stream=True, timeout=TIME_LIMITS) as answer:
+                resumed = self._accept(wanted, answer)
+                with part.open("ab" if resumed else "wb") as sink:
+                    self._receive(wanted, answer.iter_content(CHUNK // 4), sink.write, done if resumed else 0, task)
+                    sink.flush()
+                    os.fsync(sink.fileno())
+        except requests.exceptions.RequestException as error:
+            raise _Temporary(_words(error)) from error
+        got = part.stat().st_size
+        if wanted.size is not None and got < wanted.size:
+            raise _Temporary(f"the server stopped after {got} of {wanted.size} bytes")
+
+    @staticmethod
+    def _accept(wanted: Wanted, answer: requests.Response) -> bool:
+        """Judge the status; gives whether the body continues what is there."""
+        status = answer.status_code
+        if status == HTTPStatus.OK:
+            return False
+        if status == HTTPStatus.PARTIAL_CONTENT:
+            return True
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (
+            HTTPStatus.TOO_MANY_REQUESTS,
+            HTTPStatus.REQUEST_TIMEOUT,
+        ):
+            raise _Temporary(f"the server answered {status} {answer.reason}")
+        hint = {
+            HTTPStatus.NOT_FOUND: "it is gone, or the address is wrong; try --update to take what is there today",
+            HTTPStatus.GONE: "it is gone; another mirror may have it",
+            HTTPStatus.UNAUTHORIZED: "the server wants a password",
+            HTTPStatus.FORBIDDEN: "the server does not let this host in",
+        }.get(HTTPStatus(status) if status in HTTPStatus._value2member_map_ else HTTPStatus.BAD_REQUEST, "")
+        raise WorkFailure(f"{wanted.url}: the server answered {status} {answer.reason}", hint=hint)
+
+    def _receive(
+        self, wanted: Wanted, chunks: Iterable[bytes], write: Callable[[bytes], int], start: int, task: Task
+    ) -> None:
+        got = start
+        limit = wanted.limit if wanted.size is None else wanted.size
+        for chunk in chunks:
+            got += len(chunk)
+            if got > limit:
+                raise InputFailure(
+                    f"{wanted.url} is longer than the {limit} bytes that it should have",
+                    hint="the server does not give what its metadata promises",
+                )
+            write(chunk)
+            task.advance(len(chunk))
+            with self._count:
+                self.fetched_bytes += len(chunk)
+
+    def _finish(self, wanted: Wanted, part: Path) -> None:
+        if wanted.checksum is not None and not wanted.checksum.matches(part):
+            with part.open("rb") as stream:
+                found = hashlib.file_digest(stream, ALGORITHMS[wanted.checksum.algorithm]).hexdigest()
+            part.unlink()
+            raise InputFailure(
+                Problem(
+                    f"{wanted.url} is not what it should be: {wanted.checksum.algorithm} is {found}, "
+                    f"expected {wanted.checksum.value}",
+                    hint="it was changed, or its metadata lies; nothing of it was stored",
+                )
+            )
+        part.replace(self.path(wanted))
+        with self._count:
+            self.fetched_files += 1
+
+
+_WORDS: tuple[tuple[type[Exception], str, str], ...] = (
+    (requests.exceptions.ConnectTimeout, "", "the server does not answer"),
+    (requests.exceptions.Timeout, "", "the server stopped answering"),
+    (requests.exceptions.ChunkedEncodingError, "", "the server stopped in the middle"),
+    (requests.exceptions.ConnectionError, "refused", "the connection was refused"),
+    (requests.exceptions.ConnectionError, "resolve", "the server's name is not known"),
+    (requests.exceptions.ConnectionError, "", "the connection broke"),
+)
+
+
+def _words(error: requests.exceptions.RequestException) -> str:
+    text = str(error)
+    return next((words for kind, part, words in _WORDS if isinstance(error, kind) and part in text), text)

@@ -1,0 +1,212 @@
+"""Freeze a release: from its recipe to its lock, with every input in the store."""
+
+from __future__ import annotations
+
+import calendar
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from builder.core import documents
+from builder.core.progress import Progress
+from builder.freeze.changes import changes
+from builder.freeze.download import Checksum, Downloader, Wanted
+from builder.freeze.repositories import FrozenRepositories, freeze_repositories
+from builder.freeze.sources import freeze_local, freeze_remote
+from builder.freeze.staging import Staging
+from builder.lock import file as lock_file
+from builder.lock.model import LOCK_VERSION, Blob, Lock
+from builder.recipe.load import LoadedRecipe
+from builder.recipe.model import Recipe, RpmSource
+from builder.store import oci
+from builder.store.store import Store
+from builder.toolbox.toolbox import Toolbox
+
+INPUTS_TYPE = "application/vnd.boss-builder.inputs.v1"
+LOCK_TYPE = "application/vnd.boss-builder.lock.v1+json"
+CONTENT_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A freeze that went well: the lock, whether its file changed, what changed in it, and what came over the network."""
+
+    lock: Lock
+    lock_path: Path
+    lock_changed: bool
+    changes: tuple[str, ...]
+    fetched_files: int
+    fetched_bytes: int
+
+
+def seconds(day: date) -> int:
+    """Midnight UTC of a day, in seconds since 1970: SOURCE_DATE_EPOCH."""
+    return calendar.timegm(day.timetuple())
+
+
+def shared_epoch(recipe: Recipe) -> int:
+    """SOURCE_DATE_EPOCH of the stages that releases share."""
+    return seconds(recipe.os.date or recipe.release.date)
+
+
+def release_epoch(recipe: Recipe) -> int:
+    """SOURCE_DATE_EPOCH of what is built for one release alone."""
+    return seconds(recipe.release.date)
+
+
+def freeze(
+    loaded: LoadedRecipe,
+    store: Store,
+    open_toolbox: Callable[[oci.Descriptor | None], Toolbox],
+    progress: Progress,
+    *,
+    update: bool = False,
+) -> Frozen:
+    """Bring every input of a recipe into the store and write `recipe.lock.json` beside it.
+
+    With a lock that still fits the recipe, only what the store lacks is fetched, by the lock's digests. Where the
+    recipe changed, what the change touches is resolved anew; with `update` everything is. The store and the lock
+    change only once everything is there and checked. `open_toolbox` opens the builder image that a lock names, or
+    the present one; it is called only when something must be resolved.
+
+    Raises InputFailure for a bad input, WorkFailure where the network or the disk fails, HostFailure where the host
+    lacks what freezing needs.
+    """
+    lock_path = loaded.files[0].with_name(lock_file.NAME)
+    before = lock_file.read(lock_path)
+    with _one_freeze_at_a_time(store, progress) as kept, store.workspace("freeze") as workspace:
+        downloader = Downloader(kept, progress)
+        staging = Staging(store, workspace)
+        if before is not None and not update and _same_packages(before.recipe, loaded.recipe):
+            _fetch_missing(before, store, downloader, staging)
+            builder_image = before.builder_image
+            rpms = FrozenRepositories(
+                before.repositories, before.os_packages, before.boss_packages, before.frozen_repository
+            )
+        else:
+            toolbox = open_toolbox(None)
+            builder_image = Blob(digest=toolbox.descriptor.digest, size=toolbox.descriptor.size)
+            rpms = freeze_repositories(
+                loaded,
+                toolbox=toolbox,
+                downloader=downloader,
+                staging=staging,
+                epoch=shared_epoch(loaded.recipe),
+                progress=progress,
+            )
+        lock = Lock(
+            version=LOCK_VERSION,
+            recipe=loaded.recipe,
+            recipe_files={path.parent.name: staging.stage(path) for path in loaded.files},
+            builder_image=builder_image,
+            repositories=rpms.repositories,
+            os_packages=rpms.os_packages,
+            boss_packages=rpms.boss_packages,
+            frozen_repository=rpms.metadata,
+            sources={
+                **freeze_remote(loaded, downloader, staging),
+                **freeze_local(loaded, staging, shared_epoch(loaded.recipe)),
+            },
+        )
+        staging.commit()
+        _store_lock(lock, store)
+        changed = lock_file.write(lock, lock_path)
+        for path in kept.iterdir():
+            if path.name != LOCK_NAME:
+                path.unlink()
+    return Frozen(
+        lock=lock,
+        lock_path=lock_path,
+        lock_changed=changed,
+        changes=changes(before, lock) if before is not None else (),
+        fetched_files=downloader.fetched_files,
+        fetched_bytes=downloader.fetched_bytes,
+    )
+
+
+LOCK_NAME = "lock"
+
+
+@contextmanager
+def _one_freeze_at_a_time(store: Store, progress: Progress) -> Iterator[Path]:
+    """Give the folder of partial downloads, which one freeze uses at a time."""
+    kept = store.kept_folder("downloads")
+    with (kept / LOCK_NAME).open("ab") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.say("another freeze uses this store; waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield kept
+
+
+def _same_packages(one: Recipe, two: Recipe) -> bool:
+    """Whether two recipes ask for the same packages of the same repositories."""
+    return _package_part(one) == _package_part(two)
+
+
+def _package_part(recipe: Recipe) -> tuple[Any, ...]:
+    os = recipe.os
+    source = recipe.package.source
+    rpm_source = source if isinstance(source, RpmSource) else None
+    return (os.architecture, os.packages, os.rpm_repository, shared_epoch(recipe), rpm_source)
+
+
+def _fetch_missing(lock: Lock, store: Store, downloader: Downloader, staging: Staging) -> None:
+    """Fetch what a lock names and the store lacks, by the lock's digests."""
+    wanted = []
+    for repository in lock.repositories:
+        top = repository.url.rstrip("/")
+        content = {p.location: p.blob for p in repository.packages} | repository.metadata
+        wanted += [_by_digest(f"{top}/{location}", blob) for location, blob in content.items()]
+        wanted += [_by_digest(key.source, key.blob) for key in repository.keys if "://" in key.source]
+    missing = [w for w in wanted if not staging.holds(w)]
+    for path in downloader.fetch_all(missing, f"{len(missing)} missing inputs"):
+        staging.stage(path)
+    lost = [name for name, blob in lock.frozen_repository.items() if not store.has(blob.digest, blob.size)]
+    if lost:
+        from builder.core.errors import WorkFailure
+
+        raise WorkFailure(
+            f"the frozen repository's {', '.join(lost)} is missing from the store",
+            hint="restore it from a copy of the store, or make the lock anew: boss-builder freeze RELEASE --update",
+        )
+
+
+def _by_digest(url: str, blob: Blob) -> Wanted:
+    return Wanted(url, Checksum("sha256", blob.digest.removeprefix("sha256:")), blob.size)
+
+
+def _store_lock(lock: Lock, store: Store) -> None:
+    """Keep a lock in the store too, as the configuration of an artifact that holds all inputs."""
+    data = lock_file.encode(lock)
+    layers = tuple(
+        oci.Descriptor(media_type=CONTENT_TYPE, digest=blob.digest, size=blob.size, annotations={oci.TITLE: name})
+        for name, blob in sorted(lock.blobs().items())
+    )
+    store.put_manifest(
+        oci.Manifest(
+            config=oci.Descriptor(media_type=LOCK_TYPE, digest=store.put(data), size=len(data)),
+            layers=layers,
+            artifact_type=INPUTS_TYPE,
+        ),
+        f"inputs/{lock.recipe.full_name}",
+    )
+
+
+def stored_lock(store: Store, release: str) -> Lock | None:
+    """Read a release's lock from the store alone, where no recipe is at hand; None where it holds none."""
+    descriptor = store.find(f"inputs/{release}")
+    if descriptor is None:
+        return None
+    config = store.manifest(descriptor).config
+    try:
+        return documents.decode(store.read(config.digest), Lock)
+    except msgspec.DecodeError:
+        return None

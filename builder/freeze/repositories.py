@@ -1,0 +1,373 @@
+"""Freeze RPM repositories: metadata, keys, signatures, the closure of packages, and a repository that lists it alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from builder.core.errors import Failure, InputFailure, Location, Problem
+from builder.core.progress import Progress
+from builder.engine.engine import Folder
+from builder.freeze.download import Checksum, Downloader, Wanted
+from builder.freeze.metadata import Contents, parse
+from builder.freeze.staging import Staging
+from builder.lock.model import Blob, Key, Repository, RpmPackage, Signature, Verdict
+from builder.recipe.load import LoadedRecipe
+from builder.recipe.model import FileRef, RpmSource
+from builder.toolbox.toolbox import Toolbox
+
+SMALL = 16 << 20
+RESOLVE_LIMIT = 600
+SIGNATURE_LIMIT = 1800
+BOSS = "boss"
+"""Name of the repository that `package "boss"` brings."""
+
+
+# -- what the programs inside take and give -------------------------------------------------------------------------
+
+
+class _ResolveRepository(msgspec.Struct, frozen=True):
+    name: str
+    folder: str
+    os: bool
+
+
+class _ResolveRequest(msgspec.Struct, frozen=True):
+    architecture: str
+    repositories: tuple[_ResolveRepository, ...]
+    os: tuple[str, ...]
+    boss: tuple[str, ...]
+
+
+class _Resolved(msgspec.Struct, frozen=True):
+    repository: str
+    name: str
+    epoch: int
+    version: str
+    release: str
+    architecture: str
+    location: str
+    checksum_type: str
+    checksum: str
+    size: int
+
+    @property
+    def nevra(self) -> str:
+        return f"{self.name}-{self.epoch}:{self.version}-{self.release}.{self.architecture}"
+
+
+class _ResolveAnswer(msgspec.Struct, frozen=True):
+    os: tuple[_Resolved, ...]
+    boss: tuple[_Resolved, ...]
+
+
+class _SignatureRequest(msgspec.Struct, frozen=True):
+    keys: tuple[str, ...]
+    metadata: str
+    metadata_signature: str
+    packages: tuple[str, ...]
+    now: int
+
+
+class _FoundKey(msgspec.Struct, frozen=True):
+    file: str
+    fingerprint: str
+
+
+class _SignatureAnswer(msgspec.Struct, frozen=True):
+    keys: tuple[_FoundKey, ...]
+    metadata: Signature
+    packages: dict[str, Signature]
+
+
+class _RepositoryRequest(msgspec.Struct, frozen=True):
+    packages: str
+    epoch: int
+
+
+class _RepositoryAnswer(msgspec.Struct, frozen=True):
+    files: tuple[str, ...]
+
+
+# -- what the recipe asks ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One repository as the recipe names it; `where` leads to its block."""
+
+    name: str
+    url: str
+    keys: tuple[FileRef | str, ...]
+    gpgcheck: bool
+    repo_gpgcheck: bool
+    where: tuple[str, ...]
+
+    def address(self, location: str) -> str:
+        """Address of something below the repository."""
+        return f"{self.url.rstrip('/')}/{location}"
+
+
+def asked_repositories(loaded: LoadedRecipe) -> tuple[Asked, ...]:
+    """Every repository of a recipe: the OS's, then the one of the BOSS package, if it has one."""
+    recipe = loaded.recipe
+    asked = [
+        Asked(r.name, r.url, r.gpg_keys, r.gpgcheck, r.repo_gpgcheck, ("os", "rpm_repository", r.name))
+        for r in recipe.os.rpm_repository
+    ]
+    source = recipe.package.source
+    if isinstance(source, RpmSource):
+        asked.append(
+            Asked(BOSS, source.url, source.gpg_keys, source.gpgcheck, source.repo_gpgcheck, ("package", BOSS, "source"))
+        )
+    return tuple(asked)
+
+
+@contextmanager
+def located(location: Location, about: str = "") -> Iterator[None]:
+    """Give the problems that come out of the block a location, where they have none, and say what they are about."""
+    try:
+        yield
+    except Failure as failure:
+        prefix = f"{about}: " if about else ""
+        problems = (
+            p if p.location else Problem(prefix + p.message, hint=p.hint, location=location) for p in failure.problems
+        )
+        raise type(failure)(*problems) from failure
+
+
+# -- freezing ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A repository's metadata and keys, on disk."""
+
+    asked: Asked
+    contents: Contents
+    metadata: dict[str, Path]
+    signature: Path | None
+    keys: dict[str, Path]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class FrozenRepositories:
+    """All repositories of a release, frozen."""
+
+    repositories: tuple[Repository, ...]
+    os_packages: tuple[str, ...]
+    boss_packages: tuple[str, ...]
+    metadata: dict[str, Blob]
+
+
+def freeze_repositories(
+    loaded: LoadedRecipe, *, toolbox: Toolbox, downloader: Downloader, staging: Staging, epoch: int, progress: Progress
+) -> FrozenRepositories:
+    """Resolve, fetch and check every RPM of a recipe, and make the frozen repository's metadata.
+
+    `epoch` (seconds since 1970) is the time that the frozen metadata bears. What is fetched is staged, not stored.
+    Raises InputFailure for whatever is wrong with the repositories, WorkFailure where the network fails.
+    """
+    fetched = []
+    for asked in asked_repositories(loaded):
+        with located(loaded.where(*asked.where), f"repository {asked.name!r}"):
+            fetched.append(_fetch_metadata(loaded, asked, downloader, staging))
+    checked = {}
+    for repository in fetched:
+        asked = repository.asked
+        with located(loaded.where(*asked.where), f"repository {asked.name!r}"):
+            checked[asked.name] = _check_signatures(repository, {}, toolbox, staging)
+            if asked.repo_gpgcheck and checked[asked.name].metadata.verdict is not Verdict.GOOD:
+                raise InputFailure(
+                    "its metadata is not signed, and the recipe asks for it (repo_gpgcheck)",
+                    hint=f"there is no {asked.address('repodata/repomd.xml.asc')}",
+                )
+    with progress.task("resolve packages"), located(loaded.where("os", "packages")):
+        resolved = _resolve(loaded, fetched, toolbox, staging)
+    packages = (*resolved.os, *resolved.boss)
+    addresses = {f.asked.name: f.asked for f in fetched}
+    wanted = [
+        Wanted(addresses[p.repository].address(p.location), Checksum(p.checksum_type, p.checksum), p.size)
+        for p in packages
+    ]
+    missing = [w for w in wanted if not staging.holds(w)]
+    downloader.fetch_all(missing, f"{len(missing)} packages")
+    files = {p.nevra: staging.path(w, downloader) for p, w in zip(packages, wanted, strict=True)}
+    repositories = []
+    for repository in fetched:
+        asked = repository.asked
+        own = {p.nevra: p for p in packages if p.repository == asked.name}
+        with (
+            progress.task(f"check signatures of {asked.name}", len(own), "packages"),
+            located(loaded.where(*asked.where), f"repository {asked.name!r}"),
+        ):
+            repositories.append(_frozen(repository, own, files, toolbox, staging))
+    with progress.task("write the frozen repository"):
+        metadata = _frozen_metadata(packages, files, toolbox, staging, epoch)
+    return FrozenRepositories(
+        repositories=tuple(repositories),
+        os_packages=tuple(sorted(p.nevra for p in resolved.os)),
+        boss_packages=tuple(sorted(p.nevra for p in resolved.boss)),
+        metadata=metadata,
+    )
+
+
+def _fetch_metadata(loaded: LoadedRecipe, asked: Asked, downloader: Downloader, staging: Staging) -> Fetched:
+    top = asked.address("repodata/repomd.xml")
+    repomd = downloader.fetch(Wanted(top, limit=SMALL))
+    contents = parse(repomd.read_bytes(), top)
+    wanted = [Wanted(asked.address(p.location), p.checksum, p.size) for p in contents.parts]
+    downloader.fetch_all([w for w in wanted if not staging.holds(w)], f"metadata of {asked.name}")
+    metadata = {p.location: staging.path(w, downloader) for p, w in zip(contents.parts, wanted, strict=True)}
+    metadata["repodata/repomd.xml"] = repomd
+    signature: Path | None = None
+    try:
+        signature = downloader.fetch(Wanted(top + ".asc", limit=SMALL))
+    except Failure:
+        if asked.repo_gpgcheck:
+            raise
+    keys: dict[str, Path] = {}
+    for key in asked.keys:
+        if isinstance(key, FileRef):
+            keys[str(key)] = loaded.resolve(key)
+        else:
+            keys[key] = downloader.fetch(Wanted(key, limit=SMALL))
+    folder = staging.folder(f"repository-{asked.name}")
+    (folder / "repodata").mkdir()
+    for part in contents.parts:
+        target = folder / part.location
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(metadata[part.location], target)
+    (folder / "repodata" / "repomd.xml").write_bytes(contents.reduced)
+    return Fetched(asked, contents, metadata, signature, keys, folder)
+
+
+def _resolve(loaded: LoadedRecipe, fetched: list[Fetched], toolbox: Toolbox, staging: Staging) -> _ResolveAnswer:
+    recipe = loaded.recipe
+    source = recipe.package.source
+    request = _ResolveRequest(
+        architecture=recipe.os.architecture,
+        repositories=tuple(
+            _ResolveRepository(f.asked.name, f"/boss-builder/repositories/{f.asked.name}", f.asked.where[0] == "os")
+            for f in fetched
+        ),
+        os=recipe.os.packages,
+        boss=source.packages if isinstance(source, RpmSource) else (),
+    )
+    folders = [Folder(f.folder, f"/boss-builder/repositories/{f.asked.name}") for f in fetched]
+    return toolbox.run(
+        "resolve", request, _ResolveAnswer, work=staging.folder("resolve"), folders=folders, time_limit=RESOLVE_LIMIT
+    )
+
+
+def _check_signatures(
+    repository: Fetched, packages: dict[str, Path], toolbox: Toolbox, staging: Staging
+) -> _SignatureAnswer:
+    """Check metadata and packages (by file name) with the keys of their repository."""
+    work = staging.folder(f"signatures-{repository.asked.name}")
+    keys = {
+        f"keys/{number}-{source.rpartition('/')[2]}": path
+        for number, (source, path) in enumerate(repository.keys.items())
+    }
+    files = {**keys, "repomd.xml": repository.metadata["repodata/repomd.xml"]}
+    if repository.signature is not None:
+        files["repomd.xml.asc"] = repository.signature
+    for name, path in files.items():
+        target = work / name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
+    shelf = work / "packages"
+    shelf.mkdir()
+    for name, path in packages.items():
+        link_or_copy(path, shelf / name)
+    request = _SignatureRequest(
+        keys=tuple(keys),
+        metadata="repomd.xml",
+        metadata_signature="repomd.xml.asc" if repository.signature else "",
+        packages=tuple(f"packages/{name}" for name in packages),
+        now=int(time.time()),
+    )
+    return toolbox.run("signatures", request, _SignatureAnswer, work=work, time_limit=SIGNATURE_LIMIT)
+
+
+def _frozen(
+    repository: Fetched, own: dict[str, _Resolved], files: dict[str, Path], toolbox: Toolbox, staging: Staging
+) -> Repository:
+    asked = repository.asked
+    names = {nevra: f"{number:05}.rpm" for number, nevra in enumerate(own)}
+    answer = _check_signatures(
+        repository, {names[n]: files[n] for n in own} if asked.gpgcheck else {}, toolbox, staging
+    )
+    unsigned = [
+        nevra for nevra in own
+        if asked.gpgcheck and answer.packages[f"packages/{names[nevra]}"].verdict is not Verdict.GOOD
+    ]  # fmt: skip
+    if unsigned:
+        raise InputFailure(
+            *(
+                Problem(
+                    f"{nevra} is not signed", hint="set gpgcheck = false only if this repository never signed anything"
+                )
+                for nevra in unsigned
+            )
+        )
+    unchecked = Signature(verdict=Verdict.UNCHECKED)
+    packages = tuple(
+        RpmPackage(
+            name=p.name,
+            epoch=p.epoch,
+            version=p.version,
+            release=p.release,
+            architecture=p.architecture,
+            location=p.location,
+            blob=staging.stage(files[nevra]),
+            signature=answer.packages[f"packages/{names[nevra]}"] if asked.gpgcheck else unchecked,
+        )
+        for nevra, p in sorted(own.items())
+    )
+    metadata = {location: staging.stage(path) for location, path in repository.metadata.items()}
+    if repository.signature is not None:
+        metadata["repodata/repomd.xml.asc"] = staging.stage(repository.signature)
+    keys = tuple(
+        Key(source=source, fingerprint=found.fingerprint, blob=staging.stage(path))
+        for (source, path), found in zip(repository.keys.items(), answer.keys, strict=True)
+    )
+    return Repository(
+        name=asked.name,
+        url=asked.url,
+        revision=repository.contents.revision,
+        metadata=metadata,
+        signature=answer.metadata,
+        keys=keys,
+        packages=packages,
+    )
+
+
+def _frozen_metadata(
+    packages: tuple[_Resolved, ...], files: dict[str, Path], toolbox: Toolbox, staging: Staging, epoch: int
+) -> dict[str, Blob]:
+    work = staging.folder("frozen")
+    shelf = staging.folder("frozen-packages")
+    for package in packages:
+        link_or_copy(files[package.nevra], shelf / package.location.rpartition("/")[2])
+    answer = toolbox.run(
+        "repository", _RepositoryRequest("/boss-builder/packages", epoch), _RepositoryAnswer,
+        work=work, folders=[Folder(shelf, "/boss-builder/packages")], time_limit=SIGNATURE_LIMIT,
+    )  # fmt: skip
+    return {name: staging.stage(work / "repodata" / name) for name in answer.files}
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, or where the file system does not, a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,85 @@
+"""Freeze the inputs that are files, folders and archives: puppet template, libraries, documents, validation suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from builder.freeze.download import Checksum, Downloader, Wanted
+from builder.freeze.repositories import located
+from builder.freeze.staging import Staging
+from builder.inside.canonical import walk_source, write_tar
+from builder.lock.model import Source
+from builder.recipe.load import LoadedRecipe
+from builder.recipe.model import DirectorySource, FileRef, TarballSource
+
+FILE, DIRECTORY, TARBALL = "file", "directory", "tarball"
+Place = tuple[str, tuple[str, ...]]
+"""Key of an input in the lock, and the way to it in the recipe."""
+
+
+def local_inputs(loaded: LoadedRecipe) -> Iterator[tuple[str, FileRef, tuple[str, ...]]]:
+    """Yield key, file and way in the recipe of every input that lies beside the recipe."""
+    recipe = loaded.recipe
+    puppet = recipe.puppet
+    if puppet is not None:
+        yield "puppet.manifest", puppet.manifest, ("puppet", "manifest")
+        for module in puppet.modules:
+            yield f"puppet.module.{Path(module.path).name}", module, ("puppet", "modules")
+        if puppet.hiera is not None:
+            yield "puppet.hiera", puppet.hiera, ("puppet", "hiera")
+        if puppet.hiera_data is not None:
+            yield "puppet.hiera_data", puppet.hiera_data, ("puppet", "hiera_data")
+    for library in recipe.external_library:
+        if isinstance(library.source, DirectorySource):
+            key = f"external_library.{library.name}"
+            yield key, library.source.path, ("external_library", library.name, "source")
+    if isinstance(recipe.package.source, DirectorySource):
+        yield "package.boss", recipe.package.source.path, ("package", "boss", "source")
+    for document in recipe.document:
+        if document.file is not None:
+            yield f"document.{document.name}", document.file, ("document", document.name, "file")
+    if recipe.validation is not None:
+        yield "validation.suite", recipe.validation.suite, ("validation", "suite")
+
+
+def remote_inputs(loaded: LoadedRecipe) -> Iterator[tuple[str, str, str, str, tuple[str, ...]]]:
+    """Yield key, kind, address, sha256 and way in the recipe of every file that is fetched."""
+    recipe = loaded.recipe
+    for library in recipe.external_library:
+        if isinstance(library.source, TarballSource):
+            way = ("external_library", library.name, "source", "url")
+            yield f"external_library.{library.name}", TARBALL, library.source.url, library.source.sha256, way
+    if isinstance(recipe.package.source, TarballSource):
+        source = recipe.package.source
+        yield "package.boss", TARBALL, source.url, source.sha256, ("package", "boss", "source", "url")
+    for document in recipe.document:
+        if document.url is not None and document.sha256 is not None:
+            yield f"document.{document.name}", FILE, document.url, document.sha256, ("document", document.name, "url")
+
+
+def freeze_local(loaded: LoadedRecipe, staging: Staging, epoch: int) -> dict[str, Source]:
+    """Pack what lies beside the recipe: a file as it is, a folder as a canonical tar whose files bear the epoch."""
+    frozen = {}
+    for key, reference, _ in local_inputs(loaded):
+        path = loaded.resolve(reference)
+        if path.is_dir():
+            archive = staging.folder("directory") / "tree.tar"
+            with archive.open("xb") as sink:
+                write_tar(walk_source(path, epoch), sink)
+            frozen[key] = Source(source=str(reference), blob=staging.stage(archive), kind=DIRECTORY)
+        else:
+            frozen[key] = Source(source=str(reference), blob=staging.stage(path), kind=FILE)
+    return frozen
+
+
+def freeze_remote(loaded: LoadedRecipe, downloader: Downloader, staging: Staging) -> dict[str, Source]:
+    """Fetch archives and documents and check them against the recipe's sha256."""
+    frozen = {}
+    for key, kind, url, sha256, way in remote_inputs(loaded):
+        wanted = Wanted(url, Checksum("sha256", sha256))
+        if not staging.holds(wanted):
+            with located(loaded.where(*way)):
+                downloader.fetch(wanted)
+        frozen[key] = Source(source=url, blob=staging.stage(staging.path(wanted, downloader)), kind=kind)
+    return frozen

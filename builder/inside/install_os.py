@@ -1,0 +1,73 @@
+"""The stage `os`: install packages with dnf into an empty root, and write the root as a canonical layer.
+
+Request: {"packages": [NEVRA], "repository": folder with `repodata/`, "epoch": seconds since 1970}. Answer:
+{"diff_id", "size"}; the layer lies in `layer.tar.zst` of the current folder. The root exists only in the container.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from builder.inside.canonical import walk
+from builder.inside.compress import write_layer
+from builder.inside.program import RefusedError, call, serve
+
+DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9)}
+LEFT_BEHIND = (
+    "var/lib/dnf", "var/cache/dnf", "var/cache/ldconfig/aux-cache", "var/log/hawkey.log",
+    "var/lib/rpm/rpmdb.sqlite-shm", "var/lib/rpm/rpmdb.sqlite-wal", "var/lib/rpm/.rpm.lock", "etc/.pwd.lock",
+)  # fmt: skip
+"""What installing leaves that says when or how it was done, and that nothing needs."""
+
+
+def _make_devices(root: Path) -> None:
+    """Make the few devices that scriptlets write to; they are taken away again."""
+    (root / "dev").mkdir(parents=True)
+    for name, (major, minor) in DEVICES.items():
+        os.mknod(root / "dev" / name, 0o666 | stat.S_IFCHR, os.makedev(major, minor))
+
+
+def _tidy(root: Path) -> None:
+    for name in DEVICES:
+        (root / "dev" / name).unlink(missing_ok=True)
+    for name in LEFT_BEHIND:
+        path = root / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    for path in (root / "var/log").glob("dnf*"):
+        path.unlink()
+
+
+def install(request: dict[str, Any]) -> dict[str, Any]:
+    """Answer a request as the module says; refuses packages that can not be installed."""
+    scratch = Path(tempfile.mkdtemp())
+    root = scratch / "root"
+    _make_devices(root)
+    (scratch / "log").mkdir()
+    (scratch / "dnf.conf").write_text("[main]\n", "ascii")
+    done = call(
+        "dnf", "-y", "--quiet", f"--config={scratch}/dnf.conf", f"--installroot={root}", "--releasever=1",
+        "--noplugins", "--nogpgcheck", f"--repofrompath=frozen,{request['repository']}", "--repo=frozen",
+        f"--setopt=cachedir={scratch}/cache", f"--setopt=logdir={scratch}/log", "--setopt=install_weak_deps=False",
+        "--setopt=keepcache=False", "--setopt=module_platform_id=", "install", *request["packages"],
+        environment={"SOURCE_DATE_EPOCH": str(request["epoch"])}, check=False,
+    )  # fmt: skip
+    print(done.stdout, file=sys.stderr)
+    if done.returncode != 0:
+        raise RefusedError(
+            ("dnf did not install the packages of the lock", "its messages stand in the log of the stage os")
+        )
+    _tidy(root)
+    return write_layer(walk(root, int(request["epoch"])), "layer.tar.zst")
+
+
+if __name__ == "__main__":
+    serve(install)
