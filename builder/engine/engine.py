@@ -115,8 +115,9 @@ class Engine:
         settings: dict[str, Any] = {
             "network_mode": "none",
             "labels": {OWNER: own_name()},
-            # rpm and yum close every descriptor one by one: with the engine's limit of 1e9 an install takes hours
-            "ulimits": [Ulimit(name="nofile", soft=1024, hard=524288)],
+            # rpm and yum close every descriptor one by one: with the limit of 1e9 of some engines an install takes
+            # hours. 4096, as Enterprise Linux had it: an engine without CAP_SYS_RESOURCE can not go above its own
+            "ulimits": [Ulimit(name="nofile", soft=1024, hard=4096)],
             **options,
         }
         try:
