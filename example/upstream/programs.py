@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 TAIL_LINES = 20
+COMMAND_SHOWN = 1000
 DEBIAN_PACKAGE = {
     "apt-get": "apt",
     "createrepo_c": "createrepo-c",
@@ -74,6 +75,6 @@ def run(
         tail = "\n".join(said.splitlines()[-TAIL_LINES:])
         raise UpstreamError(
             f"{arguments[0]} failed with exit code {done.returncode}",
-            hint=f"command: {shlex.join(arguments)[:2000]}\n{tail}",
+            hint=f"command: {shlex.join(arguments)[:COMMAND_SHOWN]}\n{tail}",
         )
     return done.stdout.decode("utf-8", "replace")

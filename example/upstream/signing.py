@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -61,7 +62,8 @@ class SigningKey:
         shares = [share for share in (rpms[start::processes] for start in range(processes)) if share]
         with _gpg_home(self.home) as environment, ThreadPoolExecutor(processes) as pool:
             words = ["rpmsign", "--addsign", "--define", f"_gpg_name {self.fingerprint}"]
-            words += ["--define", "_gpg_digest_algo sha256"]
+            # rpmsign looks for gpg only where this macro points, not along PATH
+            words += ["--define", "_gpg_digest_algo sha256", "--define", f"__gpg {shutil.which('gpg')}"]
             jobs = [
                 pool.submit(run, [*words, *share], time_limit=SIGN_LIMIT, environment=environment)
                 for share in shares
