@@ -16,7 +16,7 @@ from msgspec import Meta
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 PACKAGE = r"^@?[A-Za-z0-9][A-Za-z0-9._+:~^-]*$"
-USER_PATH = r"^/[A-Za-z0-9._+/-]*$"
+USER_PATH = r"^(?!.*/\.\.(/|$))/[A-Za-z0-9._+/-]*$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SHA256 = r"^[0-9a-f]{64}$"
 URL = r"^https?://[A-Za-z0-9._~:/?#@+,=%&\[\]-]+$"
@@ -26,7 +26,7 @@ Name = Annotated[str, Meta(pattern=NAME, description="letters, digits and . _ + 
 PackageSpec = Annotated[
     str, Meta(pattern=PACKAGE, description="a package name, name-version-release, or @group, as dnf takes it")
 ]
-GuestPath = Annotated[str, Meta(pattern=USER_PATH, description="an absolute path inside the image")]
+GuestPath = Annotated[str, Meta(pattern=USER_PATH, description="an absolute path inside the image, without ..")]
 Url = Annotated[str, Meta(description="an http or https address", pattern=URL, extra_json_schema={"format": "uri"})]
 Sha256 = Annotated[str, Meta(pattern=SHA256, description="64 hexadecimal digits, lower case")]
 Text = Annotated[str, Meta(min_length=1)]
@@ -101,6 +101,9 @@ class Os(_Block, frozen=True, kw_only=True):
         date | None,
         Meta(description="SOURCE_DATE_EPOCH of what releases share (os, site, libraries); default: the release's date"),
     ] = None
+    stands_in_for: Annotated[
+        str, Meta(description="what this only imitates, said in every report; empty for the real thing")
+    ] = ""
 
 
 class Puppet(_Block, frozen=True, kw_only=True):
@@ -168,6 +171,9 @@ class Package(_Block, frozen=True, kw_only=True):
         GuestPath | None, Meta(description="where a tarball or directory is unpacked; an RPM knows itself")
     ] = None
     environment: Environment = {}
+    stands_in_for: Annotated[
+        str, Meta(description="what this only imitates, said in every report; empty for the real thing")
+    ] = ""
 
 
 class Document(_Block, frozen=True, kw_only=True):
