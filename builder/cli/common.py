@@ -7,14 +7,20 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import click
 
 from builder.core.errors import ExitCode, Failure, Problem
 from builder.core.progress import PlainProgress, Progress, TerminalProgress
+
+if TYPE_CHECKING:
+    from builder.recipe.load import LoadedRecipe
+    from builder.store.oci import Descriptor
+    from builder.store.store import Store
+    from builder.toolbox.toolbox import Toolbox
 
 P = ParamSpec("P")
 
@@ -101,7 +107,7 @@ def show_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, sort_keys=True, default=str))
 
 
-def progress_for(stream_is_terminal: bool | None = None) -> Progress:  # noqa: FBT001 - a fact, not a switch
+def progress_for(stream_is_terminal: bool | None = None) -> Progress:
     """Choose bars on a terminal, plain lines elsewhere."""
     terminal = sys.stderr.isatty() if stream_is_terminal is None else stream_is_terminal
     return TerminalProgress() if terminal else PlainProgress()
@@ -110,3 +116,24 @@ def progress_for(stream_is_terminal: bool | None = None) -> Progress:  # noqa: F
 def store_path(store: Path | None, recipes: Path) -> Path:
     """Where the store is: as told, or `images/` beside the folder of recipes."""
     return store if store is not None else recipes.absolute().parent / "images"
+
+
+def load_release(release: str, recipes: Path, variables: Iterable[str]) -> LoadedRecipe:
+    """Find and read the recipe that a command names, with the variables of `--var` and of the environment."""
+    from builder.recipe.find import find
+    from builder.recipe.load import load
+    from builder.recipe.variables import from_words
+
+    return load(find(release, recipes), from_words(variables), os.environ)
+
+
+def toolbox_opener(store: Store, progress: Progress, name: str | None = None) -> Callable[[Descriptor | None], Toolbox]:
+    """Give a way to open the builder image; the engine is asked for only when somebody opens it."""
+
+    def opener(descriptor: Descriptor | None) -> Toolbox:
+        from builder.engine.engine import connect
+        from builder.toolbox.toolbox import open_toolbox
+
+        return open_toolbox(store, connect(), progress, descriptor=descriptor, name=name)
+
+    return opener

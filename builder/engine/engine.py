@@ -95,6 +95,13 @@ class Engine:
             raise WorkFailure(f"the Docker Engine loaded {tag} under another id than {image_id}")
         return image_id
 
+    def build(self, context: Path) -> Iterator[dict[str, Any]]:
+        """Run `docker build` on a context: classic builder, no network, no cache; yield its messages."""
+        messages: Iterator[dict[str, Any]] = self.client.api.build(  # type: ignore[no-untyped-call]
+            path=str(context), nocache=True, rm=True, forcerm=True, network_mode="none", decode=True
+        )
+        return messages
+
     # -- containers ---------------------------------------------------------------------------------------------
 
     @contextmanager

@@ -19,8 +19,8 @@ def _changes(before: Lock, after: Lock) -> Iterator[str]:
         yield f"builder image: {before.builder_image.digest[:19]} -> {after.builder_image.digest[:19]}"
     old = {(p.name, p.architecture): p for p in before.packages()}
     new = {(p.name, p.architecture): p for p in after.packages()}
-    for key in sorted(old.keys() | new.keys()):
-        yield from _package(".".join(key), old.get(key), new.get(key))
+    for name in sorted(old.keys() | new.keys()):
+        yield from _package(".".join(name), old.get(name), new.get(name))
     for key in sorted(before.sources.keys() | after.sources.keys()):
         one, two = before.sources.get(key), after.sources.get(key)
         if one is None:

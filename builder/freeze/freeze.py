@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import calendar
 import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from builder.core import documents
+from builder.core.errors import WorkFailure
 from builder.core.progress import Progress
 from builder.freeze.changes import changes
 from builder.freeze.download import Checksum, Downloader, Wanted
@@ -22,6 +21,7 @@ from builder.freeze.sources import freeze_local, freeze_remote
 from builder.freeze.staging import Staging
 from builder.lock import file as lock_file
 from builder.lock.model import LOCK_VERSION, Blob, Lock
+from builder.recipe.epoch import shared_epoch
 from builder.recipe.load import LoadedRecipe
 from builder.recipe.model import Recipe, RpmSource
 from builder.store import oci
@@ -35,7 +35,7 @@ CONTENT_TYPE = "application/octet-stream"
 
 @dataclass(frozen=True)
 class Frozen:
-    """A freeze that went well: the lock, whether its file changed, what changed in it, and what came over the network."""
+    """A freeze that went well: the lock, whether its file changed and how, and what came over the network."""
 
     lock: Lock
     lock_path: Path
@@ -43,21 +43,6 @@ class Frozen:
     changes: tuple[str, ...]
     fetched_files: int
     fetched_bytes: int
-
-
-def seconds(day: date) -> int:
-    """Midnight UTC of a day, in seconds since 1970: SOURCE_DATE_EPOCH."""
-    return calendar.timegm(day.timetuple())
-
-
-def shared_epoch(recipe: Recipe) -> int:
-    """SOURCE_DATE_EPOCH of the stages that releases share."""
-    return seconds(recipe.os.date or recipe.release.date)
-
-
-def release_epoch(recipe: Recipe) -> int:
-    """SOURCE_DATE_EPOCH of what is built for one release alone."""
-    return seconds(recipe.release.date)
 
 
 def freeze(
@@ -171,8 +156,6 @@ def _fetch_missing(lock: Lock, store: Store, downloader: Downloader, staging: St
         staging.stage(path)
     lost = [name for name, blob in lock.frozen_repository.items() if not store.has(blob.digest, blob.size)]
     if lost:
-        from builder.core.errors import WorkFailure
-
         raise WorkFailure(
             f"the frozen repository's {', '.join(lost)} is missing from the store",
             hint="restore it from a copy of the store, or make the lock anew: boss-builder freeze RELEASE --update",

@@ -1,4 +1,4 @@
-"""Freeze RPM repositories: metadata, keys, signatures, the closure of packages, and a repository that lists it alone."""
+"""Freeze RPM repositories: metadata, keys, signatures, the closure, and a repository that lists it alone."""
 
 from __future__ import annotations
 

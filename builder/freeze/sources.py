@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from builder.freeze.download import Checksum, Downloader, Wanted
 from builder.freeze.repositories import located
@@ -11,36 +11,36 @@ from builder.freeze.staging import Staging
 from builder.inside.canonical import walk_source, write_tar
 from builder.lock.model import Source
 from builder.recipe.load import LoadedRecipe
-from builder.recipe.model import DirectorySource, FileRef, TarballSource
+from builder.recipe.model import DirectorySource, FileRef, Puppet, TarballSource
 
 FILE, DIRECTORY, TARBALL = "file", "directory", "tarball"
-Place = tuple[str, tuple[str, ...]]
-"""Key of an input in the lock, and the way to it in the recipe."""
 
 
-def local_inputs(loaded: LoadedRecipe) -> Iterator[tuple[str, FileRef, tuple[str, ...]]]:
-    """Yield key, file and way in the recipe of every input that lies beside the recipe."""
+def local_inputs(loaded: LoadedRecipe) -> Iterator[tuple[str, FileRef]]:
+    """Yield key and file of every input that lies beside the recipe."""
     recipe = loaded.recipe
-    puppet = recipe.puppet
-    if puppet is not None:
-        yield "puppet.manifest", puppet.manifest, ("puppet", "manifest")
-        for module in puppet.modules:
-            yield f"puppet.module.{Path(module.path).name}", module, ("puppet", "modules")
-        if puppet.hiera is not None:
-            yield "puppet.hiera", puppet.hiera, ("puppet", "hiera")
-        if puppet.hiera_data is not None:
-            yield "puppet.hiera_data", puppet.hiera_data, ("puppet", "hiera_data")
+    if recipe.puppet is not None:
+        yield from _puppet_inputs(recipe.puppet)
     for library in recipe.external_library:
         if isinstance(library.source, DirectorySource):
-            key = f"external_library.{library.name}"
-            yield key, library.source.path, ("external_library", library.name, "source")
+            yield f"external_library.{library.name}", library.source.path
     if isinstance(recipe.package.source, DirectorySource):
-        yield "package.boss", recipe.package.source.path, ("package", "boss", "source")
+        yield "package.boss", recipe.package.source.path
     for document in recipe.document:
         if document.file is not None:
-            yield f"document.{document.name}", document.file, ("document", document.name, "file")
+            yield f"document.{document.name}", document.file
     if recipe.validation is not None:
-        yield "validation.suite", recipe.validation.suite, ("validation", "suite")
+        yield "validation.suite", recipe.validation.suite
+
+
+def _puppet_inputs(puppet: Puppet) -> Iterator[tuple[str, FileRef]]:
+    yield "puppet.manifest", puppet.manifest
+    for module in puppet.modules:
+        yield f"puppet.module.{PurePosixPath(module.path).name}", module
+    if puppet.hiera is not None:
+        yield "puppet.hiera", puppet.hiera
+    if puppet.hiera_data is not None:
+        yield "puppet.hiera_data", puppet.hiera_data
 
 
 def remote_inputs(loaded: LoadedRecipe) -> Iterator[tuple[str, str, str, str, tuple[str, ...]]]:
@@ -61,7 +61,7 @@ def remote_inputs(loaded: LoadedRecipe) -> Iterator[tuple[str, str, str, str, tu
 def freeze_local(loaded: LoadedRecipe, staging: Staging, epoch: int) -> dict[str, Source]:
     """Pack what lies beside the recipe: a file as it is, a folder as a canonical tar whose files bear the epoch."""
     frozen = {}
-    for key, reference, _ in local_inputs(loaded):
+    for key, reference in local_inputs(loaded):
         path = loaded.resolve(reference)
         if path.is_dir():
             archive = staging.folder("directory") / "tree.tar"

@@ -99,9 +99,12 @@ class Toolbox:
         return documents.decode(bytes(decoded.result), answer)
 
 
+BUILD_PROGRAMS = ("canonical.py", "compress.py", "install_os.py", "layers.py", "program.py")
+
+
 def programs_digest() -> Digest:
-    """Digest of the programs that run inside: what they are decides what they make."""
-    listing: dict[str, Any] = {p.name: Digest.of(p.read_bytes()) for p in sorted(PROGRAMS.glob("*.py"))}
+    """Digest of the programs that make layers: what they are decides what they make."""
+    listing: dict[str, Any] = {name: Digest.of((PROGRAMS / name).read_bytes()) for name in BUILD_PROGRAMS}
     return Digest.of(documents.compact(listing))
 
 

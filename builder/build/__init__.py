@@ -1,0 +1,1 @@
+"""Lock to stages to root to images. Nothing here uses the network."""

@@ -1,0 +1,73 @@
+"""`boss-builder build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from builder.cli.common import (
+    command_options,
+    json_option,
+    load_release,
+    progress_for,
+    recipes_option,
+    release_argument,
+    show_json,
+    store_option,
+    store_path,
+    toolbox_opener,
+    variable_option,
+)
+
+EPILOG = """\b
+Examples:
+  boss-builder build miniboss-1.0.0
+  boss-builder build miniboss-1.0.0 --store /archive/images --json"""
+
+
+@click.command(epilog=EPILOG)
+@release_argument
+@recipes_option
+@store_option
+@variable_option
+@json_option
+@command_options
+def command(
+    release: str,
+    recipes: Path,
+    store: Path | None,
+    variables: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Build the image of RELEASE from its lock, without a network, and keep it in the store.
+
+    Stages that the store has are taken from there; the same lock gives the same bytes.
+    """
+    from builder.build.build import build, locked
+    from builder.core.progress import amount_text
+    from builder.store.store import Store
+
+    progress = progress_for()
+    lock = locked(load_release(release, recipes, variables))
+    opened = Store(store_path(store, recipes))
+
+    built = build(lock, opened, toolbox_opener(opened, progress), progress)
+    if as_json:
+        show_json(
+            {
+                "release": built.release,
+                "digest": built.descriptor.digest,
+                "size": built.size,
+                "stages": [
+                    {"name": s.stage.name, "stored": s.stored, "seconds": round(s.seconds, 3), "diff_id": s.diff_id}
+                    for s in built.stages
+                ],
+            }
+        )
+        return
+    for stage in built.stages:
+        state = "stored" if stage.stored else f"built in {stage.seconds:.1f} s"
+        click.echo(f"  {stage.stage.name:24} {state:18} {stage.diff_id[:19]}")
+    click.echo(f"{built.release}: {built.descriptor.digest} ({amount_text(built.size)})")
+    click.echo(f"next: boss-builder validate {release}", err=True)
