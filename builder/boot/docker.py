@@ -56,6 +56,8 @@ exit 1"""
 `pid (name) state ppid pgrp session ...`). A process may appear while the list is read, so it goes round until none is
 left."""
 KILL_LIMIT = 10.0
+KILLED = 137
+"""128 + SIGKILL: the command was killed, or the machine under it."""
 QUIET = 0.5
 """Seconds without output after which the engine is asked whether the command still runs."""
 DRAIN = 2
@@ -143,8 +145,8 @@ class DockerMachine(Machine):
                 f"{words[0]} was not started: {(announced + stdout + stderr).decode('utf-8', 'replace').strip()}",
                 hint=f"user: {user or '0'}; command: {quoted(words)}",
             )
-        if code == 137 and (stopped := self._stopped(words)):  # noqa: PLR2004 - 128 + SIGKILL
-            raise stopped
+        if code == KILLED and not self._answers():
+            raise self._stopped(words, patience=5) or WorkFailure(f"the machine stopped while {words[0]} ran")
         return Result(code, stdout, stderr)
 
     def _inspect(self, exec_id: str) -> dict[str, Any]:
@@ -180,10 +182,23 @@ class DockerMachine(Machine):
         with contextlib.suppress(docker.errors.APIError):
             self._container.kill()
 
-    def _stopped(self, words: list[str]) -> WorkFailure | None:
-        """Say that the machine itself has stopped, where it has."""
+    def _answers(self) -> bool:
+        """Whether the machine starts a command: the engine notes its death later than that of its commands."""
+        try:
+            probe = self._api.exec_create(self._container.id, ["/bin/sh", "-c", ":"], user="0")["Id"]
+            self._api.exec_start(probe, detach=True)
+            return self._exit_code(probe, time.monotonic() + KILL_LIMIT) == 0
+        except docker.errors.APIError:
+            return False
+
+    def _stopped(self, words: list[str], patience: float = 0) -> WorkFailure | None:
+        """Say that the machine itself has stopped, where the engine notes it within `patience` seconds."""
+        deadline = time.monotonic() + patience
         try:
             self._container.reload()
+            while self._container.status == "running" and time.monotonic() < deadline:
+                time.sleep(0.05)
+                self._container.reload()
         except docker.errors.NotFound:
             status = "is gone"
         else:

@@ -11,7 +11,14 @@ T = TypeVar("T")
 
 def compact(value: Any) -> bytes:
     """Encode for machines: keys sorted, no spaces. This is what digests are taken of."""
-    return msgspec.json.encode(value, order="sorted")
+    return msgspec.json.encode(value, order="sorted", enc_hook=_plain)
+
+
+def _plain(value: object) -> str:
+    """Give a kind of string (a Digest) as the plain string that it is; msgspec knows only `str` itself."""
+    if isinstance(value, str):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} has no spelling in JSON")
 
 
 def readable(value: Any) -> bytes:
