@@ -272,6 +272,8 @@ class _Scanner:
 
 def shown(character: str) -> str:
     """Spell a character for a message: itself in quotes where it can be seen, else its code point."""
+    if character == " ":
+        return "a space"
     return f'"{character}"' if character.isprintable() and not character.isspace() else f"U+{ord(character):04X}"
 
 

@@ -1,0 +1,287 @@
+"""Blocks and values to the types of `model`: right kind, complete, and making sense together."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from builder.core.errors import Location, Problem
+from builder.recipe import model, syntax
+from builder.recipe.evaluate import UNKNOWN, Evaluator, Value, has_unknown, kind_of
+from builder.recipe.language import (
+    EXTENDS,
+    AnyKind,
+    AttributeType,
+    BlockType,
+    BoolKind,
+    DateKind,
+    Kind,
+    ListKind,
+    MapKind,
+    NumberKind,
+    PathKind,
+    PathOrUrlKind,
+    TextKind,
+    UrlKind,
+)
+from builder.recipe.paths import Source, file_ref
+from builder.recipe.structure import is_sound, shape
+from builder.recipe.text import text_problem, url_problem
+
+Place = tuple[str | int, ...]
+"""Where in a recipe something is said: block types, labels, names of attributes, numbers of items."""
+
+
+class Decoder:
+    """Decode checked, merged blocks; problems are appended, places of what was said are kept in `places`."""
+
+    def __init__(
+        self, evaluator: Evaluator, sources: Mapping[str, Source], problems: list[Problem], *, complete: bool = True
+    ) -> None:
+        """Take what gives values, and which file is whose.
+
+        Of a recipe that is not `complete` (what it extends could not be read), nothing is reported as missing.
+        """
+        self._complete = complete
+        self.wanted: dict[str, str] = {}
+        """For each variable what it is used as, in a word for messages: URL, PATH, DATE."""
+        self._evaluator = evaluator
+        self._sources = sources
+        self._problems = problems
+        self.places: dict[Place, Location] = {}
+
+    def _refuse(self, at: Location, message: str, hint: str = "") -> Value:
+        self._problems.append(Problem(message, hint, at))
+        return UNKNOWN
+
+    def _missing(self, at: Location, message: str, hint: str) -> Value:
+        return self._refuse(at, message, hint) if self._complete else UNKNOWN
+
+    def body(
+        self,
+        body: syntax.Body,
+        blocks: Mapping[str, BlockType],
+        at: Location,
+        where: str,
+        path: Place = (),
+    ) -> dict[str, Any]:
+        """Decode the blocks of a body; a block that is missing though required is reported at `at`."""
+        result: dict[str, Any] = {}
+        for name, kind in blocks.items():
+            found = [block for block in body.blocks if block.type == name]
+            if not found:
+                if kind.required:
+                    result[name] = self._missing(at, f'missing block "{name}" {where}', f"add {shape(kind)}")
+            elif kind.repeated:
+                decoded = [self.block(block, kind, (*path, *block.key)) for block in found]
+                result[name] = UNKNOWN if UNKNOWN in decoded else tuple(decoded)
+            else:
+                result[name] = self.block(found[0], kind, (*path, name))
+        return result
+
+    def block(self, block: syntax.Block, kind: BlockType, path: Place) -> Any:
+        """Decode one block; UNKNOWN where anything in it is wrong."""
+        before = len(self._problems)
+        self.places[path] = block.at
+        if not is_sound(block, kind):
+            return UNKNOWN
+        labels = dict(zip((name for name, _ in kind.labels), (label.text for label in block.labels), strict=True))
+        if kind.variants:
+            kind = kind.variants[labels.popitem()[1]]
+        given = {attribute.name: attribute for attribute in block.body.attributes}
+        values: dict[str, Any] = dict(labels)
+        for name, attribute_kind in kind.attributes.items():
+            if name == EXTENDS:
+                continue  # used up when files were read
+            self.places.update({(*path, name): given[name].at} if name in given else {})
+            value = self.attribute(given.get(name), attribute_kind, block, (*path, name))
+            if value is not msgspec.UNSET:
+                values[name] = value
+        values |= self.body(block.body, kind.blocks, block.at, f"in {block}", path)
+        check = _CHECKS.get(kind.becomes) if kind.becomes else None
+        if check:
+            check(self, block, given)
+        if len(self._problems) > before or any(value is UNKNOWN for value in values.values()):
+            return UNKNOWN
+        return kind.becomes(**values) if kind.becomes else UNKNOWN
+
+    def attribute(self, given: syntax.Attribute | None, kind: AttributeType, block: syntax.Block, path: Place) -> Any:
+        """Decode an attribute; UNSET where it is left out (or null) and has a default."""
+        before = set(self._evaluator.used)
+        value = None if given is None else self._evaluator.value(given.value)
+        for root, name in self._evaluator.used - before:
+            if root == "var":
+                self.wanted.setdefault(name, _word_for(kind.kind))
+        if given is None or value is None:
+            if kind.required:
+                return self._missing(block.at, f'missing attribute "{kind.name}" in {block}', _how_to_add(kind))
+            return msgspec.UNSET
+        return self.value(value, kind.kind, given.value, f'"{kind.name}"', path)
+
+    def value(self, value: Value, kind: Kind, said: syntax.Expression, what: str, path: Place) -> Any:  # noqa: PLR0911 - one for each kind
+        """Decode a value as its kind; UNKNOWN where it is not of that kind, or not known."""
+        if value is UNKNOWN:
+            return UNKNOWN
+        at = said.at
+        match kind:
+            case AnyKind():
+                return value
+            case ListKind():
+                return self._list(value, kind, said, what, path)
+            case MapKind():
+                return self._map(value, kind, said, what, path)
+            case BoolKind():
+                return value if isinstance(value, bool) else self._wrong(at, what, "true or false", value)
+            case NumberKind():
+                return self._number(value, kind, at, what)
+            case _:
+                if not isinstance(value, str):
+                    return self._wrong(at, what, "text", value)
+                return self._text(value, kind, at, what)
+
+    def _wrong(self, at: Location, what: str, wanted: str, value: Value) -> Value:
+        hint = 'put it into quotes: "..."' if wanted == "text" and isinstance(value, bool | int | float) else ""
+        return self._refuse(at, f"{what} must be {wanted}, not {kind_of(value)}", hint)
+
+    def _list(self, value: Value, kind: ListKind, said: syntax.Expression, what: str, path: Place) -> Any:
+        if not isinstance(value, list):
+            self._refuse(said.at, f"{what} must be a list, not {kind_of(value)}", "put it into brackets: [ ... ]")
+            return UNKNOWN
+        if len(value) < kind.minimum:
+            return self._refuse(said.at, f"{what} is empty", f"it needs at least {kind.minimum}")
+        places = said.items if isinstance(said, syntax.ListOf) else (said,) * len(value)
+        items = []
+        for number, (item, place) in enumerate(zip(value, places, strict=True)):
+            self.places[(*path, number)] = place.at
+            items.append(self.value(item, kind.item, place, f"an item of {what}", (*path, number)))
+        return UNKNOWN if any(item is UNKNOWN for item in items) else tuple(items)
+
+    def _map(self, value: Value, kind: MapKind, said: syntax.Expression, what: str, path: Place) -> Any:
+        if not isinstance(value, dict):
+            self._refuse(said.at, f"{what} must be a map, not {kind_of(value)}", "write { NAME = value }")
+            return UNKNOWN
+        places: list[tuple[syntax.Expression, syntax.Expression]] = [(said, said)] * len(value)
+        if isinstance(said, syntax.MapOf):
+            places = list(said.items)
+        result: dict[str, Any] = {}
+        for (key, item), (key_place, item_place) in zip(value.items(), places, strict=True):
+            problem = text_problem(key, kind.key, f"a name in {what}", key_place.at)
+            if problem:
+                self._problems.append(problem)
+                item = UNKNOWN  # noqa: PLW2901 - reported
+            self.places[(*path, key)] = key_place.at
+            result[key] = self.value(item, kind.value, item_place, f'"{key}" in {what}', (*path, key))
+        return UNKNOWN if has_unknown(result) else result
+
+    def _number(self, value: Value, kind: NumberKind, at: Location, what: str) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return self._wrong(at, what, "a number", value)
+        if isinstance(value, float):
+            if not value.is_integer():
+                return self._refuse(at, f"{what} must be a whole number, not {value}")
+            value = int(value)
+        if kind.minimum is not None and value < kind.minimum:
+            return self._refuse(at, f"{what} must be at least {kind.minimum}, not {value}")
+        if kind.maximum is not None and value > kind.maximum:
+            return self._refuse(at, f"{what} must be at most {kind.maximum}, not {value}")
+        return value
+
+    def _text(self, text: str, kind: Kind, at: Location, what: str) -> Any:
+        problem: Problem | None = None
+        result: Any = text
+        match kind:
+            case TextKind():
+                problem = text_problem(text, kind, what, at)
+            case UrlKind():
+                problem = url_problem(text, kind, what, at)
+            case DateKind():
+                result, problem = _day(text, what, at)
+            case PathOrUrlKind():
+                return self._text(text, kind.url if "://" in text else kind.path, at, what)
+            case PathKind():
+                found = file_ref(text, kind, self._sources[at.file], what, at)
+                problem, result = (found, UNKNOWN) if isinstance(found, Problem) else (None, found)
+        if problem:
+            self._problems.append(problem)
+            return UNKNOWN
+        return result
+
+    def check_document(self, block: syntax.Block, given: Mapping[str, syntax.Attribute]) -> None:
+        """One of file and url; an address with its digest."""
+        if "file" in given and "url" in given:
+            self._refuse(given["url"].at, f'{block} has both "file" and "url"', "keep one of them")
+        elif "file" not in given and "url" not in given:
+            self._refuse(block.at, f'{block} has neither "file" nor "url"', "add one of them")
+        elif "url" in given and "sha256" not in given:
+            self._refuse(block.at, f'{block} has an address without "sha256"', "add the digest that sha256sum prints")
+        elif "file" in given and "sha256" in given:
+            self._refuse(given["sha256"].at, f'"sha256" is of no use with "file" in {block}', "remove it")
+
+    def check_package(self, block: syntax.Block, given: Mapping[str, syntax.Attribute]) -> None:
+        """A place to unpack to, where and only where something is unpacked."""
+        kinds = [source.labels[0].text for source in block.body.blocks if source.type == "source"]
+        if not kinds:
+            return
+        if kinds[0] == "rpm_repository" and "install_to" in given:
+            self._refuse(given["install_to"].at, "an RPM knows where it is installed", 'remove "install_to"')
+        if kinds[0] != "rpm_repository" and "install_to" not in given:
+            hint = f'add install_to = "/...": where the {kinds[0]} is unpacked'
+            self._refuse(block.at, f'missing attribute "install_to" in {block}', hint)
+
+    def check_puppet(self, block: syntax.Block, given: Mapping[str, syntax.Attribute]) -> None:  # noqa: ARG002 - as others
+        """Data only for a hiera that reads it."""
+        if "hiera_data" in given and "hiera" not in given:
+            self._refuse(given["hiera_data"].at, '"hiera_data" needs "hiera"', 'add hiera = "puppet/hiera.yaml"')
+
+    def check_places_of_libraries(self, body: syntax.Body) -> None:
+        """No two libraries in one place."""
+        first: dict[str, syntax.Attribute] = {}
+        for block in body.blocks:
+            for attribute in block.body.attributes if block.type == "external_library" else ():
+                if attribute.name != "install_to":
+                    continue
+                value = self._evaluator.value(attribute.value)
+                place = posixpath.normpath(value) if isinstance(value, str) else ""
+                if place and place in first:
+                    hint = f"the other one is said at {first[place].at}"
+                    self._refuse(attribute.value.at, f'two external libraries are installed to "{place}"', hint)
+                first.setdefault(place, attribute)
+
+
+_CHECKS: dict[type[msgspec.Struct], Callable[[Decoder, syntax.Block, Mapping[str, syntax.Attribute]], None]] = {
+    model.Document: Decoder.check_document,
+    model.Package: Decoder.check_package,
+    model.Puppet: Decoder.check_puppet,
+}
+
+
+def _how_to_add(kind: AttributeType) -> str:
+    return f"add {kind.name} = ..." + (f": {kind.description}" if kind.description else "")
+
+
+def _day(text: str, what: str, at: Location) -> tuple[Any, Problem | None]:
+    try:
+        # Python takes other forms of ISO 8601 too; this one is the only one here.
+        if len(text) == len("YYYY-MM-DD"):
+            return date.fromisoformat(text), None
+    except ValueError:
+        pass
+    return UNKNOWN, Problem(f'{what} is not a day: "{text}"', "written YYYY-MM-DD, as in 2019-05-01", at)
+
+
+def _word_for(kind: Kind) -> str:
+    match kind:
+        case ListKind(item=item):
+            return _word_for(item)
+        case UrlKind() | PathOrUrlKind():
+            return "URL"
+        case PathKind():
+            return "PATH"
+        case DateKind():
+            return "DATE"
+        case _:
+            return "VALUE"

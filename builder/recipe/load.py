@@ -1,0 +1,334 @@
+"""A recipe's file to a typed Recipe: read it and what it extends, merge, evaluate, check. All problems at once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from builder.core.errors import InputFailure, Location, Problem
+from builder.recipe import syntax
+from builder.recipe.decode import Decoder, Place
+from builder.recipe.evaluate import UNKNOWN, Definition, Evaluator, Value, is_scalar, kind_of, nearest
+from builder.recipe.find import FILE_NAME, hint_for
+from builder.recipe.language import EXTENDS, top_level
+from builder.recipe.model import FileRef, Recipe
+from builder.recipe.parse import MAXIMUM_BYTES, parse
+from builder.recipe.paths import Source
+from builder.recipe.structure import checked, merged
+from builder.recipe.variables import PREFIX, from_outside
+
+_PART_OF_RELEASE = ("name", "version", "date", "title")
+_PART_OF_OS = ("family", "version", "architecture")
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A recipe that is right, and where it came from."""
+
+    recipe: Recipe
+    recipes_folder: Path
+    """Absolute: the folder that holds the recipes' folders."""
+    files: tuple[Path, ...]
+    """Every recipe.hcl that was read: the recipe itself, then what it extends."""
+    _places: Mapping[Place, Location] = field(repr=False, compare=False)
+
+    def resolve(self, ref: FileRef) -> Path:
+        """Give the path of a file or folder that the recipe names."""
+        return self.recipes_folder / ref.recipe / ref.path
+
+    def where(self, *path: str | int) -> Location:
+        """Say where the recipe says something, as in `where("os", "rpm_repository", "os", "url")`.
+
+        Labels stand in the path for blocks that may be repeated and may be given for others. What is not said leads to
+        the block around it, and in the end to the file.
+        """
+        found: Place = ()
+        for part in path:
+            if (*found, part) in self._places:
+                found = (*found, part)
+        return self._places[found]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What reading a recipe gave: all of it, whether it is right or not."""
+
+    name: str
+    """`name-version`, or the name of a base; the folder's name where the file does not say."""
+    is_base: bool
+    loaded: LoadedRecipe | None
+    """Only of a release without problems."""
+    problems: tuple[Problem, ...]
+    """Sorted by file and position."""
+    variables: tuple[str, ...]
+    """The variables that it declares."""
+
+    def unknown_variables(self, variables: Mapping[str, str]) -> tuple[Problem, ...]:
+        """Name what is set with --var and not declared."""
+        problems = []
+        for name in variables:
+            if name not in self.variables:
+                near = nearest(name, self.variables)
+                known = ", ".join(self.variables)
+                hint = (
+                    f'did you mean "{near}"?' if near else f"declared: {known}" if known else "no variable is declared"
+                )
+                problems.append(Problem(f'{self.name} has no variable "{name}"', hint))
+        return tuple(problems)
+
+
+def load(path: Path, variables: Mapping[str, str], environment: Mapping[str, str]) -> LoadedRecipe:
+    """Read a release's recipe.
+
+    `path` is that of its recipe.hcl; `variables` are those of --var, `environment` holds BOSS_BUILDER_VAR_*.
+
+    Raises InputFailure with every problem of the recipe and of what it extends, sorted by file and position.
+    """
+    examined = examine(path, variables, environment)
+    problems = examined.unknown_variables(variables) if examined.variables or not examined.problems else ()
+    problems += examined.problems
+    if not problems and examined.is_base:
+        problems = (Problem(f"{examined.name} is a base to extend, not a release", "name a recipe that extends it"),)
+    if problems or examined.loaded is None:
+        raise InputFailure(*problems)
+    return examined.loaded
+
+
+def load_base(path: Path, variables: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    """Check a base as far as that is possible without the recipe that extends it.
+
+    Raises InputFailure with every problem, as `load` does.
+    """
+    examined = examine(path, variables, environment)
+    if examined.problems:
+        raise InputFailure(*examined.problems)
+
+
+def examine(path: Path, variables: Mapping[str, str], environment: Mapping[str, str]) -> Examined:
+    """Read a recipe or a base and report everything; raises nothing for what a recipe may say."""
+    return _Loading(path, variables, environment).examined()
+
+
+class _Loading:
+    def __init__(self, path: Path, variables: Mapping[str, str], environment: Mapping[str, str]) -> None:
+        self.variables = variables
+        self.environment = environment
+        self.problems: list[Problem] = []
+        self.complete = True
+        self.sources: dict[str, Source] = {}
+        self.first = Source(str(path), Path(os.path.abspath(path)))  # noqa: PTH100 - `..` goes, links stay
+        self.recipes = self.first.folder.parent
+
+    def examined(self) -> Examined:
+        body = self.read(self.first, ())
+        head = _head(body)
+        is_base = head is not None and head.type == "base"
+        name = "-".join(label.text for label in head.labels) if head else self.first.folder.name
+        loaded = None
+        declared: tuple[str, ...] = ()
+        if body is not None:
+            declared = tuple(block.labels[0].text for block in body.blocks if block.type == "variable" and block.labels)
+            loaded = self.decode(body, head, is_base=is_base)
+        ordered = sorted(
+            dict.fromkeys(self.problems), key=lambda problem: (problem.location or Location(""), problem.message)
+        )
+        return Examined(name, is_base, None if ordered else loaded, tuple(ordered), declared)
+
+    def read(self, source: Source, chain: tuple[str, ...]) -> syntax.Body | None:
+        """Read one file and what it extends, merged; None where the file itself cannot be read."""
+        self.sources[source.shown] = source
+        data = self.bytes_of(source)
+        if data is None:
+            return None
+        parsed = parse(data, source.shown)
+        self.problems.extend(parsed.problems)
+        if parsed.body is None:
+            return None
+        body = checked(parsed.body, top_level(), self.problems)
+        self.check_head(body, source)
+        base = self.extended(body, source, (*chain, source.folder.name))
+        return merged(base, body, top_level()) if base is not None else body
+
+    def bytes_of(self, source: Source) -> bytes | None:
+        at = Location(source.shown)
+        try:
+            if not source.path.is_file():
+                self.problems.append(Problem("there is no such file", "boss-builder init writes a recipe", at))
+                return None
+            with source.path.open("rb") as stream:
+                data = stream.read(MAXIMUM_BYTES + 1)
+                rest = os.fstat(stream.fileno()).st_size
+        except OSError as error:
+            self.problems.append(Problem(f"the file cannot be read: {error.strerror}", "look at its permissions", at))
+            return None
+        if len(data) > MAXIMUM_BYTES:
+            message = f"the file is too large: {rest} bytes"
+            self.problems.append(Problem(message, f"a recipe has at most {MAXIMUM_BYTES} bytes", at))
+            return None
+        return data
+
+    def check_head(self, body: syntax.Body, source: Source) -> None:
+        heads = [block for block in body.blocks if block.type in {"release", "base"}]
+        if not heads:
+            hint = 'begin with release "NAME" "VERSION" { ... }, or with base "NAME" { ... } for something to extend'
+            self.problems.append(Problem("neither a release nor a base", hint, Location(source.shown, 1, 1)))
+        elif len(heads) > 1 and heads[0].type != heads[1].type:
+            message = "a recipe is a release or a base, not both"
+            self.problems.append(Problem(message, f"the other stands at {heads[0].at}", heads[1].at))
+
+    def extended(self, body: syntax.Body, source: Source, chain: tuple[str, ...]) -> syntax.Body | None:
+        """Read what a file extends."""
+        head = _head(body)
+        said = next((a for a in head.body.attributes if a.name == EXTENDS), None) if head else None
+        if said is None:
+            return None
+        value = said.value
+
+        def refuse(message: str, hint: str) -> None:
+            self.complete = False
+            self.problems.append(Problem(message, hint, value.at))
+
+        if not isinstance(value, syntax.Literal) or not isinstance(value.value, str):
+            if not isinstance(value, syntax.Unreadable):
+                refuse('"extends" is a plain text', 'the name of a folder under recipes/, as in extends = "el6"')
+            return None
+        name = value.value
+        path = self.recipes / name / FILE_NAME
+        if "/" in name or name in {"", ".", ".."} or not path.is_file():
+            refuse(f'there is no recipe "{name}" to extend', hint_for(name, self.recipes))
+            return None
+        if name in chain:
+            steps = " -> ".join((*chain[chain.index(name) :], name))
+            refuse(f"cyclic extends: {steps}", "remove one of them")
+            return None
+        shown = os.path.normpath(Path(source.shown).parent / ".." / name / FILE_NAME)
+        base = self.read(Source(shown, path), chain)
+        self.complete = self.complete and base is not None
+        return base
+
+    def decode(self, body: syntax.Body, head: syntax.Block | None, *, is_base: bool) -> LoadedRecipe | None:
+        missing: list[tuple[str, Location]] = []
+        scope = self.scope(body, head, missing, is_base=is_base)
+        evaluator = Evaluator(scope, self.problems, complete=self.complete)
+        decoder = Decoder(evaluator, self.sources, self.problems, complete=self.complete)
+        blocks = {k: v for k, v in top_level().items() if k not in {"base", "variable", "locals"}}
+        if is_base:
+            blocks = {k: v for k, v in blocks.items() if k != "release"}
+            if not any(block.type == "package" for block in body.blocks):
+                del blocks["package"]
+        if head is None:
+            blocks.pop("release")  # reported
+        at = head.at if head else Location(self.first.shown, 1, 1)
+        where = f"in {head}" if head else "in the recipe"
+        values = decoder.body(body, blocks, at, "in the recipe" if head else where)
+        if head is not None and is_base:
+            decoder.block(head, top_level()["base"], ("base",))
+        for block in body.blocks:
+            if block.type == "variable" and block.labels:
+                decoder.block(block, top_level()["variable"], block.key)
+        decoder.check_places_of_libraries(body)
+        for name in scope["local"]:
+            evaluator.reference("local", name)
+        self.report_missing(missing, decoder)
+        if self.problems or head is None or is_base:
+            return None
+        files = tuple(source.path for source in self.sources.values())
+        places = {(): Location(self.first.shown)} | decoder.places
+        return LoadedRecipe(Recipe(**values), self.recipes, files, places)
+
+    def report_missing(self, missing: list[tuple[str, Location]], decoder: Decoder) -> None:
+        for name, at in missing:
+            wanted = decoder.wanted.get(name, "VALUE")
+            hint = f"set it with --var {name}={wanted}, {PREFIX}{name}, or a default"
+            self.problems.append(Problem(f'variable "{name}" has no value', hint, at))
+
+    def scope(
+        self, body: syntax.Body, head: syntax.Block | None, missing: list[tuple[str, Location]], *, is_base: bool
+    ) -> dict[str, dict[str, Definition]]:
+        """Give what references may name."""
+        local: dict[str, Definition] = {}
+        first: dict[str, syntax.Attribute] = {}
+        variable: dict[str, Definition] = {}
+        for block in body.blocks:
+            for attribute in block.body.attributes if block.type == "locals" else ():
+                earlier = first.get(attribute.name)
+                if earlier and earlier.at.file == attribute.at.file:
+                    message = f'attribute "{attribute.name}" is given twice in locals'
+                    self.problems.append(
+                        Problem(message, f"first given at {earlier.at}; remove one of them", attribute.at)
+                    )
+                first[attribute.name] = attribute
+                local[attribute.name] = Definition(attribute.value)
+            if block.type == "variable" and block.labels:
+                variable[block.labels[0].text] = self.variable(block, missing, is_base=is_base)
+        release = dict.fromkeys(_PART_OF_RELEASE, Definition())
+        if head is not None and not is_base:
+            release |= {
+                k: Definition(value=label.text) for k, label in zip(_PART_OF_RELEASE, head.labels, strict=False)
+            }
+            release |= {a.name: Definition(a.value) for a in head.body.attributes if a.name in _PART_OF_RELEASE}
+        system = dict.fromkeys(_PART_OF_OS, Definition())
+        for block in body.blocks:
+            if block.type == "os":
+                system |= {a.name: Definition(a.value) for a in block.body.attributes if a.name in _PART_OF_OS}
+        return {"var": variable, "local": local, "release": release, "os": system}
+
+    def variable(self, block: syntax.Block, missing: list[tuple[str, Location]], *, is_base: bool) -> Definition:
+        name = block.labels[0].text
+        default = next((a.value for a in block.body.attributes if a.name == "default"), None)
+        outside = from_outside(name, self.variables, self.environment)
+        if outside is None:
+            if default is None and not is_base:
+                missing.append((name, block.at))
+            return Definition() if default is None else Definition(default)
+        value = _like(outside[0], default)
+        if value is UNKNOWN:
+            message = f'{outside[1]} must be {_wanted_like(default)}, not "{outside[0]}"'
+            self.problems.append(Problem(message, "its default is of that kind", block.at))
+        return Definition(value=value)
+
+
+def _head(body: syntax.Body | None) -> syntax.Block | None:
+    """Give the block that says what a recipe is."""
+    return next((b for b in body.blocks if b.type in {"release", "base"}), None) if body else None
+
+
+def _like(text: str, default: syntax.Expression | None) -> Value:
+    """Read a text from outside as the kind of value that the default is; UNKNOWN where it is none."""
+    if isinstance(default, syntax.ListOf | syntax.MapOf):
+        read: Any = partial(_json, kind=list if isinstance(default, syntax.ListOf) else dict)
+    elif isinstance(default, syntax.Literal) and isinstance(default.value, bool):
+        read = {"true": True, "false": False}.__getitem__
+    elif isinstance(default, syntax.Literal) and isinstance(default.value, int | float):
+        read = _number
+    else:
+        return text
+    try:
+        return read(text)
+    except (ValueError, KeyError, RecursionError):
+        return UNKNOWN
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.lstrip("-").isdecimal() else float(text)
+
+
+def _json(text: str, kind: type) -> Value:
+    value = json.loads(text)
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if not isinstance(value, kind) or not all(map(is_scalar, items)):
+        raise ValueError
+    return value
+
+
+def _wanted_like(default: syntax.Expression | None) -> str:
+    if isinstance(default, syntax.ListOf):
+        return "a list in JSON"
+    if isinstance(default, syntax.MapOf):
+        return "a map in JSON"
+    return kind_of(default.value) if isinstance(default, syntax.Literal) else "text"
