@@ -31,7 +31,7 @@ MACROS = r"""
 %debug_package %{nil}
 %__os_install_post %{nil}
 %__check_files %{nil}
-%__requires_exclude ^(/usr/bin/perl|perl\\(.*|/usr/bin/pkg-config|/usr/local/bin/.*)$
+%__requires_exclude ^(/usr/bin/perl|perl\\(.*|/usr/bin/pkg-config|/usr/local/bin/.*|libatm\\..*|/lib/runit/.*)$
 """
 """rpmbuild without the steps that strip, compress or look for debug symbols: the files are ready-made."""
 
@@ -66,9 +66,8 @@ def convert(deb: Path, output: Path, scratch: Path) -> Path:
         buildroot = home / "root"
         buildroot.mkdir()
         listing = lay_out(deb, control, repair, buildroot)
-        ldconfig = control.activates_ldconfig and control.name not in packages.NO_LDCONFIG
         spec = home / "package.spec"
-        spec.write_text(spec_text(control, listing, repair, packages.ASSUMED, ldconfig))
+        spec.write_text(spec_text(control, listing, repair, packages.ASSUMED))
         architecture = "noarch" if control.architecture == "all" else "x86_64"
         return rpmbuild(spec, buildroot, architecture, home, output)
 
@@ -77,15 +76,8 @@ def repair_of(name: str) -> Repair:
     """Give what the package needs beyond its files: a table, and one rule for kernels."""
     kernel = re.fullmatch(r"linux-image-(\d.*)", name)
     if kernel:
-        return Repair(tags=("Requires(post): kmod",), post=f"/sbin/depmod {kernel[1]}")
+        return Repair(tags=("Requires(post): kmod",), scripts=f"%post\n/sbin/depmod {kernel[1]}")
     return packages.REPAIRS.get(name, Repair())
-
-
-def is_dropped(path: str, repair: Repair) -> bool:
-    """Tell whether a path is left out of the small system."""
-    if packages.DROPPED_PATH.search(path):
-        return True
-    return any(path == omitted or path.startswith(omitted + "/") for omitted in repair.omit)
 
 
 def lay_out(deb: Path, control: Control, repair: Repair, buildroot: Path) -> Listing:
@@ -95,7 +87,7 @@ def lay_out(deb: Path, control: Control, repair: Repair, buildroot: Path) -> Lis
     with open_files(deb) as archive:
         for member in archive:
             name = "/" + member.name.removeprefix("./").strip("/")
-            if name == "/" or is_dropped(name, repair):
+            if name == "/" or packages.DROPPED_PATH.search(name):
                 continue
             path = merged_path(name)
             if member.issym() and path in entries:

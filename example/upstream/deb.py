@@ -25,7 +25,6 @@ class Control:
     depends: str
     provides: str
     conffiles: frozenset[str]
-    activates_ldconfig: bool
 
 
 def parse_fields(text: str) -> dict[str, str]:
@@ -62,7 +61,6 @@ def read_control(deb: Path) -> Control:
         depends=", ".join(relation for relation in relations if relation),
         provides=fields.get("Provides", ""),
         conffiles=frozenset(re.findall(r"^(?:\S+ )?(/\S+)$", texts.get("conffiles", ""), re.MULTILINE)),
-        activates_ldconfig="ldconfig" in texts.get("triggers", ""),
     )
 
 

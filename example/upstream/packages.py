@@ -14,7 +14,9 @@ DATE = 1577836800
 
 BOOT = (
     "bash",
+    "bsdutils",
     "coreutils",
+    "dash",
     "dbus",
     "diffutils",
     "findutils",
@@ -29,6 +31,7 @@ BOOT = (
     "login",
     "mawk",
     "mount",
+    "ncurses-base",
     "openssh-server",
     "passwd",
     "procps",
@@ -80,26 +83,24 @@ class Repair:
     """What a package needs beyond its files, because its maintainer scripts do not run here.
 
     `links` are what update-alternatives would have made (path, target); `tags` are more lines of the preamble;
-    `post` is run after installation; `omit` are paths that are left out with what lies below.
+    `scripts` are sections of the spec that run on the target.
     """
 
     links: tuple[tuple[str, str], ...] = ()
     tags: tuple[str, ...] = ()
-    post: str = ""
-    omit: tuple[str, ...] = ()
+    scripts: str = ""
 
 
 _LIB = "/usr/lib/x86_64-linux-gnu"
 REPAIRS: dict[str, Repair] = {
+    # Debian's dpkg trigger, as RPM's: once for a whole transaction, when everything is in place
+    "libc-bin": Repair(scripts=f"%transfiletriggerin -- {_LIB}\n/sbin/ldconfig"),
     "libblas3": Repair(links=((f"{_LIB}/libblas.so.3", "blas/libblas.so.3"),)),
     "libc6": Repair(tags=("Provides: rtld(GNU_HASH)",)),
     "liblapack3": Repair(links=((f"{_LIB}/liblapack.so.3", "lapack/liblapack.so.3"),)),
     "debianutils": Repair(links=(("/usr/bin/which", "which.debianutils"),)),
     "mawk": Repair(links=(("/usr/bin/awk", "mawk"),)),
 }
-NO_LDCONFIG = frozenset({"libc6", "libc-bin"})
-"""They bring ldconfig itself; the packages that follow run it."""
-
 DIRECTORIES: dict[str, int] = dict.fromkeys(
     (
         "/boot /dev /etc /home /media /mnt /opt /run /srv /usr /var"

@@ -136,7 +136,7 @@ def files_line(entry: Entry) -> str:
     return " ".join([*config, *words, quoted_path(entry.path)])
 
 
-def spec_text(control: Control, listing: Listing, repair: Repair, assumed: Collection[str], ldconfig: bool) -> str:  # noqa: FBT001 - a fact of the package
+def spec_text(control: Control, listing: Listing, repair: Repair, assumed: Collection[str]) -> str:
     """Give the spec of a package whose files lie ready in the build root (so there is no %install)."""
     version = rpm_version(control.version)
     summary = control.summary.replace("%", "%%")
@@ -158,10 +158,8 @@ def spec_text(control: Control, listing: Listing, repair: Repair, assumed: Colle
         f"{summary}",
         "Converted from the Debian package of the same name for Tiny Enterprise Linux, an example.",
     ]
-    if repair.post:
-        lines += ["%post", repair.post]
-    elif ldconfig:
-        lines += ["%post -p /sbin/ldconfig"]
+    if repair.scripts:
+        lines.append(repair.scripts)
     lines += ["%files", *_sorted_lines(listing.entries)]
     return "\n".join(lines) + "\n"
 
