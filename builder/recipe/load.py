@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -112,6 +112,21 @@ def load_base(path: Path, variables: Mapping[str, str], environment: Mapping[str
 def examine(path: Path, variables: Mapping[str, str], environment: Mapping[str, str]) -> Examined:
     """Read a recipe or a base and report everything; raises nothing for what a recipe may say."""
     return _Loading(path, variables, environment).examined()
+
+
+def examine_all(
+    paths: Sequence[Path], variables: Mapping[str, str], environment: Mapping[str, str]
+) -> tuple[tuple[Examined, ...], tuple[Problem, ...]]:
+    """Examine several recipes; problems of what two of them extend are given once.
+
+    A variable that any of them declares is not unknown.
+    """
+    examined = tuple(examine(path, variables, environment) for path in paths)
+    declared = {name for one in examined for name in one.variables}
+    unknown = {name: value for name, value in variables.items() if name not in declared}
+    problems = [problem for one in examined[:1] for problem in one.unknown_variables(unknown)]
+    problems += [problem for one in examined for problem in one.problems]
+    return examined, tuple(dict.fromkeys(problems))
 
 
 class _Loading:
