@@ -6,6 +6,8 @@ The documents are MessagePack, one a message; see `multiprocessing.connection` f
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -55,8 +57,11 @@ _Request = _Run | _Put | _Get
 _Answer = _Ran | _Done | _Failed
 
 
-def serve(machine: Machine, connection: Connection) -> None:
-    """Answer requests until the other side closes its end. What is no request ends it too."""
+def serve(machine: Machine, connection: Connection, deadline: float = math.inf) -> None:
+    """Answer requests until the other side closes its end. What is no request ends it too.
+
+    No command runs past `deadline`, a value of `time.monotonic`.
+    """
     decoder = msgspec.msgpack.Decoder(_Request)
     while True:
         try:
@@ -65,7 +70,7 @@ def serve(machine: Machine, connection: Connection) -> None:
             return
         answer: _Answer
         try:
-            answer = _answer(machine, request)
+            answer = _answer(machine, request, deadline)
         except Failure as failure:
             answer = _Failed(tuple((p.message, p.hint) for p in failure.problems))
         try:
@@ -74,13 +79,13 @@ def serve(machine: Machine, connection: Connection) -> None:
             return
 
 
-def _answer(machine: Machine, request: _Request) -> _Answer:
+def _answer(machine: Machine, request: _Request, deadline: float) -> _Answer:
     match request:
         case _Run():
             return _Ran(
                 machine.run(
                     request.command,
-                    time_limit=request.time_limit,
+                    time_limit=max(0, min(request.time_limit, deadline - time.monotonic())),
                     stdin=request.stdin,
                     user=request.user,
                     environment=request.environment,

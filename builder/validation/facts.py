@@ -1,0 +1,195 @@
+"""What the standard suite asks a machine, and how it reads the answers. Pure: text in, findings out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from builder.lock.model import Lock
+
+# -- packages -----------------------------------------------------------------------------------------------------
+
+QUERY_PACKAGES = ("rpm", "-qa", "--qf", "%{NAME}-%|EPOCH?{%{EPOCH}}:{0}|:%{VERSION}-%{RELEASE}.%{ARCH}\\n")
+"""Lists what is installed as the lock spells it; every rpm since 4.4 (Enterprise Linux 5) reads it."""
+VERIFY_PACKAGES = ("rpm", "-Va", "--nomtime")
+"""Compares every packaged file with the rpm database. Times are left out: canonical form clamps them."""
+KEYS = "gpg-pubkey-"
+MOUNTED = re.compile(r"/(etc/(hosts|hostname|resolv\.conf|mtab)|(dev|proc|sys|run)(/.*)?)")
+"""What a booted machine lays over the image's own."""
+VERIFY_LINE = re.compile(r"(?P<flags>missing|[SM5DLUGTPC.?]{8,})\s+(?:(?P<kind>[cdglrn])\s+)?(?P<path>/.*)")
+"""Source: rpm(8), "Verify options": nine flags (eight in rpm 4.4), a letter for the kind of file, the path."""
+CONFIGURATION, GHOST = "c", "g"
+
+
+def expected_packages(lock: Lock) -> frozenset[str]:
+    """What the lock says is installed."""
+    return frozenset((*lock.os_packages, *lock.boss_packages))
+
+
+def installed_packages(listing: str) -> list[str]:
+    """Read QUERY_PACKAGES; the public keys that rpm keeps among the packages are left out."""
+    return [line for line in listing.splitlines() if line and not line.startswith(KEYS)]
+
+
+def package_differences(expected: Iterable[str], installed: Iterable[str]) -> tuple[str, ...]:
+    """Name each package that is missing, not in the lock, or there twice."""
+    wanted, found = set(expected), list(installed)
+    return (
+        *(f"missing: {name}" for name in sorted(wanted - set(found))),
+        *(f"not in the lock: {name}" for name in sorted(set(found) - wanted)),
+        *(f"installed twice: {name}" for name in sorted({name for name in found if found.count(name) > 1})),
+    )
+
+
+def changed_files(report: str) -> tuple[str, ...]:
+    """Read VERIFY_PACKAGES: every line but those on configuration files (puppet's business) and ghosts."""
+    return tuple(line for line in report.splitlines() if line.strip() and not _excused(line))
+
+
+def _excused(line: str) -> bool:
+    found = VERIFY_LINE.fullmatch(line.strip())
+    if found is None:
+        return False
+    return found["kind"] in (CONFIGURATION, GHOST) or MOUNTED.fullmatch(found["path"]) is not None
+
+
+# -- shared libraries ---------------------------------------------------------------------------------------------
+
+LIBRARY_FOLDERS = (
+    *("/bin", "/sbin", "/lib", "/lib64", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64"),
+    *("/usr/libexec", "/usr/local", "/opt"),
+)
+LIST_LIBRARIES = r"""
+LC_ALL=C; export LC_ALL
+magic=$(printf '\177ELF')
+for folder do
+    shift
+    if [ -d "$folder" ] && [ ! -L "$folder" ]; then set -- "$@" "$folder"; fi
+done
+find "$@" -xdev \( -type f -o -type l \) \( -name '*.so' -o -name '*.so.*' \) | sed 's/^/+ /'
+find "$@" -xdev -type f \( -perm -100 -o -name '*.so' -o -name '*.so.*' \) -exec grep -l "^$magic" {} + |
+while read -r file; do
+    for loader in /lib64/ld-linux-x86-64.so.2 /lib/ld-linux.so.2; do
+        [ -x "$loader" ] || continue
+        "$loader" --verify "$file" > /dev/null 2>&1
+        case $? in 0 | 2) ;; *) continue ;; esac
+        echo "= $file"
+        "$loader" --list "$file" 2>&1 | grep -E 'not found|error while loading'
+    done
+done
+echo done
+"""
+"""Asks the image's own loaders, as ldd does, but once for all files.
+
+Gives `+ PATH` for each library, `= PATH` for each file that a loader takes, and below that what the loader misses.
+What no loader takes (relocatable files, static programs, other processors' files) is none of its business.
+"""
+MISSING = (
+    re.compile(r"\s*(?P<what>\S+) => not found"),
+    re.compile(r".*error while loading shared libraries: (?P<what>[^:]+): cannot open.*"),
+)
+"""How loaders say that a library is missing: in a trace, and (glibc 2.36 and later) as an error."""
+
+
+def unresolved(report: str) -> tuple[str, ...]:
+    """Read LIST_LIBRARIES: name each file that does not find a library, or a version of one.
+
+    A library may miss another that lies elsewhere in the image: plugins and private libraries find their like through
+    the program that loads them. A program may not, and what the image has nowhere nobody may miss.
+    """
+    lines = report.splitlines()
+    known = {line.rpartition("/")[2] for line in lines if line.startswith("+ ")}
+    findings, file = [], ""
+    for line in lines:
+        if line.startswith("= "):
+            file = line[2:]
+        elif file and line != "done" and not line.startswith("+ "):
+            what = _missing(line)
+            if what is None or what not in known or not _is_library(file):
+                findings.append(f"{file}: {line.strip() if what is None else f'misses {what}'}")
+    return tuple(findings)
+
+
+def resolved_count(report: str) -> int:
+    """How many files a loader was asked about."""
+    return sum(line.startswith("= ") for line in report.splitlines())
+
+
+def is_complete(report: str) -> bool:
+    """Whether LIST_LIBRARIES came to its end."""
+    return report.endswith("done\n")
+
+
+def _missing(line: str) -> str | None:
+    found = next(filter(None, (pattern.fullmatch(line) for pattern in MISSING)), None)
+    return found["what"] if found else None
+
+
+def _is_library(file: str) -> bool:
+    name = file.rpartition("/")[2]
+    return name.endswith(".so") or ".so." in name
+
+
+# -- environment --------------------------------------------------------------------------------------------------
+
+PRINT_VARIABLES = r"""
+for name do eval "[ -n \"\${$name+set}\" ] && printf '%s=%s\\0' \"\$name\" \"\$$name\""; done; :
+"""
+"""Prints the variables that are set among those named, each ended by a zero byte."""
+
+
+def promised_environment(lock: Lock) -> dict[str, str]:
+    """What the recipe promises: each library's variables in their order, then the package's own."""
+    merged: dict[str, str] = {}
+    for library in lock.recipe.external_library:
+        merged |= library.environment
+    return merged | lock.recipe.package.environment
+
+
+def broken_promises(promised: Mapping[str, str], printed: bytes) -> tuple[str, ...]:
+    """Read PRINT_VARIABLES: name each variable that is not as promised.
+
+    Of a search path (its name ends with PATH) every folder must be there; a shell may add its own.
+    """
+    entries = (entry.partition("=") for entry in printed.decode("utf-8", "replace").split("\0") if entry)
+    found = {name: value for name, _, value in entries}
+    findings = []
+    for name, value in promised.items():
+        if name not in found:
+            findings.append(f"{name} is not set, promised: {value}")
+        elif name.endswith("PATH"):
+            lost = [part for part in value.split(":") if part not in found[name].split(":")]
+            findings += [f"{name} lacks {part}: {found[name]}" for part in lost]
+        elif found[name] != value:
+            findings.append(f"{name} is {found[name]!r}, promised: {value!r}")
+    return tuple(findings)
+
+
+# -- places and network -------------------------------------------------------------------------------------------
+
+
+def promised_folders(lock: Lock) -> tuple[str, ...]:
+    """Where the recipe says that something lies."""
+    recipe = lock.recipe
+    folders = [library.install_to for library in recipe.external_library]
+    return tuple(folders + ([recipe.package.install_to] if recipe.package.install_to else []))
+
+
+def promised_documents(lock: Lock) -> tuple[str, ...]:
+    """Paths of the documents in the image."""
+    sources = (source.source for place, source in lock.sources.items() if place.startswith("document."))
+    return tuple(f"/usr/share/doc/{lock.recipe.full_name}/{source.rpartition('/')[2]}" for source in sources)
+
+
+LIST_INTERFACES = 'cd /sys/class/net && for name in *; do read -r flags < "$name/flags" && echo "$name $flags"; done'
+UP = 1
+"""IFF_UP of netdevice(7)."""
+
+
+def live_interfaces(listing: str) -> tuple[str, ...]:
+    """Read LIST_INTERFACES: the interfaces that are up, without `lo`.
+
+    A kernel may put its fallback tunnels (tunl0, sit0, ...) into every network namespace; they are down.
+    """
+    pairs = (line.split() for line in listing.splitlines())
+    return tuple(name for name, flags in pairs if name != "lo" and int(flags, 16) & UP)

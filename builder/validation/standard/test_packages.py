@@ -1,0 +1,25 @@
+"""The image holds the packages of the lock, whole."""
+# ruff: noqa: S101 - checks are asserts
+
+from __future__ import annotations
+
+from builder.boot.machine import Machine
+from builder.lock.model import Lock
+from builder.validation import facts
+
+LIMIT = 240
+
+
+def test_the_packages_are_those_of_the_lock(machine: Machine, lock: Lock) -> None:
+    """Epoch, version, release and architecture count; a package more or less does too."""
+    done = machine.run(facts.QUERY_PACKAGES, time_limit=LIMIT)
+    assert done.exit_code == 0, done.stderr.decode("utf-8", "replace")
+    installed = facts.installed_packages(done.stdout.decode())
+    assert facts.package_differences(facts.expected_packages(lock), installed) == ()
+
+
+def test_no_packaged_file_differs_but_configuration(machine: Machine) -> None:
+    """What puppet changes are configuration files; programs, libraries and data are as their packages brought them."""
+    done = machine.run(facts.VERIFY_PACKAGES, time_limit=LIMIT)
+    assert done.stderr.decode("utf-8", "replace").strip() == ""
+    assert facts.changed_files(done.stdout.decode("utf-8", "replace")) == ()
