@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from builder.core.errors import Location, Problem
 from builder.recipe import syntax
@@ -29,8 +30,7 @@ Value = Any
 """str, int, float, bool, None, list, dict of these, or UNKNOWN."""
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(msgspec.Struct, frozen=True):
     """What a reference stands for: an expression to evaluate, or a ready value."""
 
     expression: syntax.Expression | None = None
@@ -256,8 +256,7 @@ class Evaluator:
         return self._bounded(result, expression.at) if isinstance(result, list) else result
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(msgspec.Struct, frozen=True):
     """A function of the language: how it is used, the types of its arguments, what it does."""
 
     usage: str

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import types
 import typing
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
@@ -21,8 +20,7 @@ MISSING: Any = msgspec.NODEFAULT
 """The default of an attribute that must be given."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextKind:
+class TextKind(msgspec.Struct, frozen=True):
     """Text; `pattern` and `choices` narrow it."""
 
     description: str = ""
@@ -31,62 +29,53 @@ class TextKind:
     choices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class UrlKind:
+class UrlKind(msgspec.Struct, frozen=True):
     """An http or https address."""
 
     description: str
     pattern: str
 
 
-@dataclass(frozen=True, slots=True)
-class PathKind:
+class PathKind(msgspec.Struct, frozen=True):
     """A path inside the recipe's folder, to a `file` or a `folder`."""
 
     shape: str
 
 
-@dataclass(frozen=True, slots=True)
-class NumberKind:
+class NumberKind(msgspec.Struct, frozen=True):
     """A whole number between bounds, both included."""
 
     minimum: int | None = None
     maximum: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BoolKind:
+class BoolKind(msgspec.Struct, frozen=True):
     """`true` or `false`."""
 
 
-@dataclass(frozen=True, slots=True)
-class DateKind:
+class DateKind(msgspec.Struct, frozen=True):
     """A day, as text: YYYY-MM-DD."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnyKind:
+class AnyKind(msgspec.Struct, frozen=True):
     """Whatever an expression gives."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListKind:
+class ListKind(msgspec.Struct, frozen=True):
     """A list of one kind of item, at least `minimum` of them."""
 
     item: Kind
     minimum: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class MapKind:
+class MapKind(msgspec.Struct, frozen=True):
     """A map from names to texts."""
 
     key: TextKind
     value: Kind
 
 
-@dataclass(frozen=True, slots=True)
-class PathOrUrlKind:
+class PathOrUrlKind(msgspec.Struct, frozen=True):
     """Text that begins with http:// or https:// is an address, other text is a path."""
 
     path: PathKind
@@ -96,8 +85,7 @@ class PathOrUrlKind:
 Kind = TextKind | UrlKind | PathKind | NumberKind | BoolKind | DateKind | AnyKind | ListKind | MapKind | PathOrUrlKind
 
 
-@dataclass(frozen=True, slots=True)
-class AttributeType:
+class AttributeType(msgspec.Struct, frozen=True):
     """An attribute: its kind, its default (or MISSING) and what it is for."""
 
     name: str
@@ -111,8 +99,7 @@ class AttributeType:
         return self.default is MISSING
 
 
-@dataclass(frozen=True)
-class BlockType:
+class BlockType(msgspec.Struct, frozen=True):
     """A block: its labels (name and kind), what may stand in it, and the model's type that it becomes.
 
     `repeated` blocks may come many times with different labels. A block with `variants` has one label that says which

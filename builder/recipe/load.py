@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from builder.core.errors import InputFailure, Location, Problem
 from builder.recipe import syntax
 from builder.recipe.decode import Decoder, Place
@@ -54,8 +56,7 @@ class LoadedRecipe:
         return self._places[found]
 
 
-@dataclass(frozen=True)
-class Examined:
+class Examined(msgspec.Struct, frozen=True):
     """What reading a recipe gave: all of it, whether it is right or not."""
 
     name: str

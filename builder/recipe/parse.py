@@ -14,9 +14,10 @@ import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+import msgspec
 
 from builder.core.errors import Location, Problem
 from builder.recipe import syntax
@@ -32,8 +33,7 @@ _LAST_CODE_POINT = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(msgspec.Struct, frozen=True):
     """What a file says (nothing, where it could not be read) and what is wrong with it."""
 
     body: syntax.Body | None
@@ -93,20 +93,36 @@ def _no_garbage_collection() -> Iterator[None]:
 
 @cache
 def _parser() -> Callable[[str], Any]:
-    """Give python-hcl2's parser, without `hcl2/__init__`, which imports its writer and its query language (25 ms)."""
-    if "hcl2" not in sys.modules:
-        spec = importlib.util.find_spec("hcl2")
-        bare = types.ModuleType("hcl2")
-        bare.__path__ = list(spec.submodule_search_locations or ()) if spec else []
-        sys.modules["hcl2"] = bare
-        try:
-            from hcl2.parser import parser
-        finally:
-            del sys.modules["hcl2"]
-    else:
+    """Give python-hcl2's parser, with no more imported than it needs.
+
+    `hcl2/__init__` imports a writer and a query language (25 ms), and lark imports `regex` (12 ms) if it is there,
+    which this grammar does not use. Both can be imported as usual afterwards.
+    """
+    with _imported_as("regex", None), _imported_as("hcl2", _bare_package("hcl2")):
         from hcl2.parser import parser
     parse_text: Callable[[str], Any] = parser().parse
     return parse_text
+
+
+def _bare_package(name: str) -> types.ModuleType:
+    """Make a package whose modules can be imported without its `__init__`."""
+    spec = importlib.util.find_spec(name)
+    package = types.ModuleType(name)
+    package.__path__ = list(spec.submodule_search_locations or ()) if spec else []
+    return package
+
+
+@contextmanager
+def _imported_as(name: str, module: types.ModuleType | None) -> Iterator[None]:
+    """Let `import name` give `module` (None: no such module) for a while, unless it is imported already."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = module  # type: ignore[assignment]  # None marks a module as absent
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 def _tree(scanned: Scanned, file: str) -> Any:

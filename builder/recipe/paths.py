@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from builder.core.errors import Location, Problem
 from builder.recipe.language import PathKind
@@ -14,8 +15,7 @@ from builder.recipe.text import pattern_problem
 _COPY = "put a copy into the folder"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """A recipe's file as messages name it, and the folder that its paths are relative to."""
 
     shown: str

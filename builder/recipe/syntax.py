@@ -3,55 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from builder.core.errors import Location
 
 Scalar = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(msgspec.Struct, frozen=True):
     """A number, `true`, `false`, `null`, or text without anything interpolated."""
 
     at: Location
     value: Scalar
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(msgspec.Struct, frozen=True):
     """Text with `${...}` in it; the literal pieces are `Literal`s of text."""
 
     at: Location
     parts: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(msgspec.Struct, frozen=True):
     """`[a, b]`."""
 
     at: Location
     items: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MapOf:
+class MapOf(msgspec.Struct, frozen=True):
     """`{ key = value }`; keys are texts."""
 
     at: Location
     items: tuple[tuple[Expression, Expression], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(msgspec.Struct, frozen=True):
     """A bare word, as the `var` of `var.vault`."""
 
     at: Location
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """`target.name`."""
 
     at: Location
@@ -59,8 +54,7 @@ class Member:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(msgspec.Struct, frozen=True):
     """`target[key]`."""
 
     at: Location
@@ -68,8 +62,7 @@ class Index:
     key: Expression
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """`name(arguments)`."""
 
     at: Location
@@ -77,8 +70,7 @@ class Call:
     arguments: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Conditional:
+class Conditional(msgspec.Struct, frozen=True):
     """`test ? then : otherwise`."""
 
     at: Location
@@ -87,8 +79,7 @@ class Conditional:
     otherwise: Expression
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """`left == right`, or `left != right` where `equal` is false."""
 
     at: Location
@@ -97,8 +88,7 @@ class Comparison:
     equal: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(msgspec.Struct, frozen=True):
     """An expression that was refused, with a problem that has been reported."""
 
     at: Location
@@ -107,8 +97,7 @@ class Unreadable:
 Expression = Literal | Template | ListOf | MapOf | Name | Member | Index | Call | Conditional | Comparison | Unreadable
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(msgspec.Struct, frozen=True):
     """`name = value`."""
 
     at: Location
@@ -116,16 +105,14 @@ class Attribute:
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(msgspec.Struct, frozen=True):
     """A label of a block."""
 
     at: Location
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(msgspec.Struct, frozen=True):
     """`type "label" { ... }`."""
 
     at: Location
@@ -143,8 +130,7 @@ class Block:
         return " ".join((self.type, *(f'"{label.text}"' for label in self.labels)))
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(msgspec.Struct, frozen=True):
     """What stands between braces, or in a file, in the order of the text."""
 
     items: tuple[Attribute | Block, ...]

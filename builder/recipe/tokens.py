@@ -10,8 +10,9 @@ identifiers, which python-hcl2 does not read.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
+
+import msgspec
 
 from builder.core.errors import Location, Problem
 
@@ -50,8 +51,7 @@ class Kind(Enum):
     OPERATOR = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(msgspec.Struct, frozen=True):
     """A piece of text; `spaced` says whether blanks stand before it on its line."""
 
     kind: Kind
@@ -61,8 +61,7 @@ class Token:
     spaced: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
+class Scanned(msgspec.Struct, frozen=True):
     """Tokens of a text, the text as the parser may read it, and what is wrong with it."""
 
     tokens: tuple[Token, ...]
