@@ -14,8 +14,8 @@ QUERY_PACKAGES = ("rpm", "-qa", "--qf", "%{NAME}-%|EPOCH?{%{EPOCH}}:{0}|:%{VERSI
 VERIFY_PACKAGES = ("rpm", "-Va", "--nomtime")
 """Compares every packaged file with the rpm database. Times are left out: canonical form clamps them."""
 KEYS = "gpg-pubkey-"
-MOUNTED = re.compile(r"/(etc/(hosts|hostname|resolv\.conf|mtab)|(dev|proc|sys|run)(/.*)?)")
-"""What a booted machine lays over the image's own."""
+SITE = re.compile(r"/etc/.+|/(dev|proc|sys|run)(/.*)?")
+"""What a site configures, and what a booted machine lays over the image's own."""
 VERIFY_LINE = re.compile(r"(?P<flags>missing|[SM5DLUGTPC.?]{8,})\s+(?:(?P<kind>[cdglrn])\s+)?(?P<path>/.*)")
 """Source: rpm(8), "Verify options": nine flags (eight in rpm 4.4), a letter for the kind of file, the path."""
 CONFIGURATION, GHOST = "c", "g"
@@ -42,7 +42,11 @@ def package_differences(expected: Iterable[str], installed: Iterable[str]) -> tu
 
 
 def changed_files(report: str) -> tuple[str, ...]:
-    """Read VERIFY_PACKAGES: every line but those on configuration files (puppet's business) and ghosts."""
+    """Read VERIFY_PACKAGES: every line but those on what a site may change.
+
+    That is: all below /etc (puppet's business, and systemctl's, which takes emptied folders away), configuration
+    files elsewhere, and ghosts. Programs, libraries and data are as their packages brought them.
+    """
     return tuple(line for line in report.splitlines() if line.strip() and not _excused(line))
 
 
@@ -50,7 +54,7 @@ def _excused(line: str) -> bool:
     found = VERIFY_LINE.fullmatch(line.strip())
     if found is None:
         return False
-    return found["kind"] in (CONFIGURATION, GHOST) or MOUNTED.fullmatch(found["path"]) is not None
+    return found["kind"] in (CONFIGURATION, GHOST) or SITE.fullmatch(found["path"]) is not None
 
 
 # -- shared libraries ---------------------------------------------------------------------------------------------
@@ -59,6 +63,14 @@ LIBRARY_FOLDERS = (
     *("/bin", "/sbin", "/lib", "/lib64", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64"),
     *("/usr/libexec", "/usr/local", "/opt"),
 )
+
+
+def library_folders(lock: Lock) -> tuple[str, ...]:
+    """Where programs and libraries lie: the usual folders, and what the recipe installs elsewhere."""
+    elsewhere = (f for f in promised_folders(lock) if not f.startswith(tuple(f"{usual}/" for usual in LIBRARY_FOLDERS)))
+    return (*LIBRARY_FOLDERS, *dict.fromkeys(elsewhere))
+
+
 LIST_LIBRARIES = r"""
 LC_ALL=C; export LC_ALL
 magic=$(printf '\177ELF')
@@ -84,6 +96,8 @@ echo done
 Gives `+ PATH` for each library, `= PATH` for each file that a loader takes, and below that what the loader misses.
 What no loader takes (relocatable files, static programs, other processors' files) is none of its business.
 """
+OS_PLUGIN = re.compile(r"(/usr)?/(lib|lib64|libexec)/(x86_64-linux-gnu/|i386-linux-gnu/)?[^/]+/.+")
+"""A file in a folder of its own below a library folder (which Debian names for the architecture)."""
 MISSING = (
     re.compile(r"\s*(?P<what>\S+) => not found"),
     re.compile(r".*error while loading shared libraries: (?P<what>[^:]+): cannot open.*"),
@@ -94,8 +108,10 @@ MISSING = (
 def unresolved(report: str) -> tuple[str, ...]:
     """Read LIST_LIBRARIES: name each file that does not find a library, or a version of one.
 
-    A library may miss another that lies elsewhere in the image: plugins and private libraries find their like through
-    the program that loads them. A program may not, and what the image has nowhere nobody may miss.
+    A program may miss nothing, nor may what it links to, since a loader is asked for both at once. A library may miss
+    another that lies elsewhere in the image: private libraries find their like through the program that loads them.
+    A plugin of the operating system (in a folder below its library folders) may miss a library altogether: its
+    package leaves that optional, as tc's q_atm.so does with libatm, and rpm has checked what the package requires.
     """
     lines = report.splitlines()
     known = {line.rpartition("/")[2] for line in lines if line.startswith("+ ")}
@@ -105,9 +121,18 @@ def unresolved(report: str) -> tuple[str, ...]:
             file = line[2:]
         elif file and line != "done" and not line.startswith("+ "):
             what = _missing(line)
-            if what is None or what not in known or not _is_library(file):
-                findings.append(f"{file}: {line.strip() if what is None else f'misses {what}'}")
+            if what is None:
+                findings.append(f"{file}: {line.strip()}")
+            elif not _may_miss(file, what, known):
+                findings.append(f"{file}: misses {what}")
     return tuple(findings)
+
+
+def _may_miss(file: str, what: str, known: set[str]) -> bool:
+    name = file.rpartition("/")[2]
+    if not (name.endswith(".so") or ".so." in name):
+        return False
+    return what in known or OS_PLUGIN.fullmatch(file) is not None
 
 
 def resolved_count(report: str) -> int:
@@ -123,11 +148,6 @@ def is_complete(report: str) -> bool:
 def _missing(line: str) -> str | None:
     found = next(filter(None, (pattern.fullmatch(line) for pattern in MISSING)), None)
     return found["what"] if found else None
-
-
-def _is_library(file: str) -> bool:
-    name = file.rpartition("/")[2]
-    return name.endswith(".so") or ".so." in name
 
 
 # -- environment --------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 """The image holds the packages of the lock, whole."""
-# ruff: noqa: S101 - checks are asserts
+# ruff: noqa: INP001, S101 - pytest runs copies of these files; checks are asserts
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def test_the_packages_are_those_of_the_lock(machine: Machine, lock: Lock) -> Non
     assert facts.package_differences(facts.expected_packages(lock), installed) == ()
 
 
-def test_no_packaged_file_differs_but_configuration(machine: Machine) -> None:
-    """What puppet changes are configuration files; programs, libraries and data are as their packages brought them."""
+def test_no_packaged_file_differs_but_what_a_site_configures(machine: Machine) -> None:
+    """Programs, libraries and data are as their packages brought them; see `facts.changed_files` for the rule."""
     done = machine.run(facts.VERIFY_PACKAGES, time_limit=LIMIT)
     assert done.stderr.decode("utf-8", "replace").strip() == ""
     assert facts.changed_files(done.stdout.decode("utf-8", "replace")) == ()
