@@ -97,7 +97,7 @@ class Engine:
 
     def build(self, context: Path) -> Iterator[dict[str, Any]]:
         """Run `docker build` on a context: classic builder, no network, no cache; yield its messages."""
-        messages: Iterator[dict[str, Any]] = self.client.api.build(  # type: ignore[no-untyped-call]
+        messages: Iterator[dict[str, Any]] = self.client.api.build(
             path=str(context), nocache=True, rm=True, forcerm=True, network_mode="none", decode=True
         )
         return messages
@@ -181,7 +181,7 @@ class Engine:
 
 
 def _load(client: docker.DockerClient, archive: Iterator[bytes]) -> Iterator[dict[str, Any]]:
-    answer: Iterator[dict[str, Any]] = client.api.load_image(archive)  # type: ignore[no-untyped-call]
+    answer: Iterator[dict[str, Any]] = client.api.load_image(archive)
     return answer
 
 

@@ -17,7 +17,7 @@ import requests
 from builder import __version__
 from builder.core.digest import CHUNK
 from builder.core.errors import Failure, InputFailure, Problem, WorkFailure
-from builder.core.progress import Progress, Task
+from builder.core.progress import NoProgress, Progress, Task
 
 AT_ONCE = 4
 TRIES = 5
@@ -93,15 +93,15 @@ class Downloader:
     def fetch_all(self, files: Sequence[Wanted], title: str = "") -> list[Path]:
         """Fetch files, four at a time; gives their paths in the same order.
 
-        Raises one failure that names every file that could not be had: InputFailure where a server gave other bytes
+        With a `title`, progress is told. Raises one failure that names every file that could not be had: InputFailure where a server gave other bytes
         than were promised, WorkFailure where it gave none.
         """
         todo = {w.file_name: w for w in files if w.checksum is None or not self.path(w).exists()}
         total = sum(w.size or 0 for w in todo.values())
         failures: list[Failure] = []
         if todo:
-            name = title or next(iter(todo.values())).url.rpartition("/")[2]
-            with self._progress.task(f"download {name}", total) as task, ThreadPoolExecutor(AT_ONCE) as pool:
+            progress = self._progress if title else NoProgress()
+            with progress.task(f"download {title}", total) as task, ThreadPoolExecutor(AT_ONCE) as pool:
                 running = [pool.submit(self._fetch_one, w, task) for w in todo.values()]
                 try:
                     errors = [future.exception() for future in as_completed(running)]

@@ -274,7 +274,8 @@ def merge(layers: Iterable[tarfile.TarFile], epoch: int, scratch: bytes) -> list
     tree: dict[bytes, Content] = {}
     for layer in layers:
         _apply(tree, layer, epoch)
-    for path in [p for p in tree if p == scratch or p.startswith(scratch + b"/")]:
+    top = (scratch, WHITEOUT + scratch)
+    for path in [p for p in tree if p in top or p.startswith(scratch + b"/")]:
         del tree[path]
     return _with_leaders(tree)
 

@@ -16,11 +16,13 @@ from typing import Any
 
 from builder.inside.canonical import walk
 from builder.inside.compress import write_layer
-from builder.inside.program import RefusedError, call, serve
+from builder.inside.program import call, serve
 
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9)}
+OWN = ".boss-builder"
+"""Folder of dnf's cache and logs; dnf takes such paths as paths below the root."""
 LEFT_BEHIND = (
-    "var/lib/dnf", "var/cache/dnf", "var/cache/ldconfig/aux-cache", "var/log/hawkey.log",
+    OWN, "var/lib/dnf", "var/cache/dnf", "var/cache/ldconfig/aux-cache", "var/log/hawkey.log",
     "var/lib/rpm/rpmdb.sqlite-shm", "var/lib/rpm/rpmdb.sqlite-wal", "var/lib/rpm/.rpm.lock", "etc/.pwd.lock",
 )  # fmt: skip
 """What installing leaves that says when or how it was done, and that nothing needs."""
@@ -47,24 +49,23 @@ def _tidy(root: Path) -> None:
 
 
 def install(request: dict[str, Any]) -> dict[str, Any]:
-    """Answer a request as the module says; refuses packages that can not be installed."""
+    """Answer a request as the module says; ends with exit code 1 where dnf does not install the packages."""
     scratch = Path(tempfile.mkdtemp())
     root = scratch / "root"
     _make_devices(root)
-    (scratch / "log").mkdir()
+    for top in (root, Path("/")):  # dnf puts some of its logs below the root, and some not
+        (top / OWN / "log").mkdir(parents=True)
     (scratch / "dnf.conf").write_text("[main]\n", "ascii")
     done = call(
         "dnf", "-y", "--quiet", f"--config={scratch}/dnf.conf", f"--installroot={root}", "--releasever=1",
         "--noplugins", "--nogpgcheck", f"--repofrompath=frozen,{request['repository']}", "--repo=frozen",
-        f"--setopt=cachedir={scratch}/cache", f"--setopt=logdir={scratch}/log", "--setopt=install_weak_deps=False",
+        f"--setopt=cachedir=/{OWN}/cache", f"--setopt=logdir=/{OWN}/log", "--setopt=install_weak_deps=False",
         "--setopt=keepcache=False", "--setopt=module_platform_id=", "install", *request["packages"],
         environment={"SOURCE_DATE_EPOCH": str(request["epoch"])}, check=False,
     )  # fmt: skip
     print(done.stdout, file=sys.stderr)
     if done.returncode != 0:
-        raise RefusedError(
-            ("dnf did not install the packages of the lock", "its messages stand in the log of the stage os")
-        )
+        raise SystemExit("dnf did not install the packages of the lock")
     _tidy(root)
     return write_layer(walk(root, int(request["epoch"])), "layer.tar.zst")
 

@@ -32,7 +32,7 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = msgspec.Raw()
     refused: tuple[_Refusal, ...] = ()
 
 
@@ -94,7 +94,7 @@ class Toolbox:
         decoded = documents.decode(path.read_bytes(), _Answer)
         if decoded.refused:
             raise InputFailure(*(Problem(r.message, hint=r.hint) for r in decoded.refused))
-        if decoded.result is None:
+        if not bytes(decoded.result):
             raise WorkFailure(f"{program} gave no answer", hint=done.tail)
         return documents.decode(bytes(decoded.result), answer)
 
