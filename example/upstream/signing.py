@@ -57,6 +57,13 @@ class SigningKey:
             name.write_text(fingerprints[0])
         return cls(home, public, name.read_text())
 
+    def has_expired(self) -> bool:
+        """Tell whether the key is no longer valid by the clock of this host."""
+        with _gpg_home(self.home) as environment:
+            words = ["gpg", "--batch", "--with-colons", "--list-keys", self.fingerprint]
+            listing = run(words, time_limit=KEY_LIMIT, environment=environment)
+        return any(line.startswith("pub:e:") for line in listing.splitlines())
+
     def sign_packages(self, rpms: Sequence[Path], *, processes: int = 1) -> None:
         """Sign RPMs in place. One rpmsign takes many; `processes` of them share the work."""
         shares = [share for share in (rpms[start::processes] for start in range(processes)) if share]
