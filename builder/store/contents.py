@@ -1,0 +1,138 @@
+"""What a store holds, for people: images, what they were made of, and what is known of them."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from builder.store import oci
+from builder.store.store import Store
+
+CREATED = "org.opencontainers.image.created"
+IMAGE_TITLE = "org.opencontainers.image.title"
+VALIDATION_STATE = "boss-builder.validation.state"
+INPUTS, STAGE, BUILDER, VALIDATION = "inputs", "stage", "builder", "validation"
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the records. Sizes are in bytes, as stored; digests are those of manifests."""
+
+    reference: str
+    digest: str
+    size: int
+
+
+class Image(_Record, frozen=True):
+    """A release in a shape."""
+
+    release: str
+    shape: str
+    title: str
+    created: str
+    """The release's date, not the day of the build: the same lock gives the same bytes."""
+
+
+class Artifact(_Record, frozen=True):
+    """Anything that is a number of files: a release's inputs, a stage, a builder image."""
+
+    name: str
+    files: int
+
+
+class Validation(_Record, frozen=True):
+    """A validation's result."""
+
+    release: str
+    shape: str
+    state: str
+    of_present_image: bool
+    """Whether it judged the image that the store holds for the release today."""
+
+
+class Contents(msgspec.Struct, frozen=True, kw_only=True):
+    """All of a store. `total_size` counts every blob once, in bytes, also those that nothing refers to."""
+
+    images: tuple[Image, ...]
+    validations: tuple[Validation, ...]
+    inputs: tuple[Artifact, ...]
+    stages: tuple[Artifact, ...]
+    builder_images: tuple[Artifact, ...]
+    blobs: int
+    total_size: int
+
+
+def contents(store: Store) -> Contents:
+    """Read what a store holds. Raises WorkFailure where a manifest is missing or damaged."""
+    references = store.references()
+    manifests = {name: store.manifest(descriptor) for name, descriptor in references.items()}
+
+    def artifacts(kind: str) -> tuple[Artifact, ...]:
+        names = (name for name in references if name.startswith(f"{kind}/"))
+        return tuple(
+            Artifact(
+                reference=name,
+                digest=references[name].digest,
+                size=_size(manifests[name]),
+                name=name.removeprefix(f"{kind}/"),
+                files=len(manifests[name].layers),
+            )
+            for name in names
+        )
+
+    images = tuple(
+        _image(name, references[name], manifests[name])
+        for name in references
+        if "/" not in name and references[name].artifact_type is None
+    )
+    blobs, total = _blobs(store)
+    return Contents(
+        images=images,
+        validations=tuple(
+            _validation(name, references, manifests[name]) for name in references if name.startswith(f"{VALIDATION}/")
+        ),
+        inputs=artifacts(INPUTS),
+        stages=artifacts(STAGE),
+        builder_images=artifacts(BUILDER),
+        blobs=blobs,
+        total_size=total,
+    )
+
+
+def _size(manifest: oci.Manifest) -> int:
+    return sum({blob.digest: blob.size for blob in (manifest.config, *manifest.layers)}.values())
+
+
+def _image(name: str, descriptor: oci.Descriptor, manifest: oci.Manifest) -> Image:
+    return Image(
+        reference=name,
+        digest=descriptor.digest,
+        size=_size(manifest),
+        release=name,
+        shape="oci",
+        title=manifest.annotations.get(IMAGE_TITLE, ""),
+        created=manifest.annotations.get(CREATED, ""),
+    )
+
+
+def _validation(name: str, references: dict[str, oci.Descriptor], manifest: oci.Manifest) -> Validation:
+    release, _, shape = name.removeprefix(f"{VALIDATION}/").rpartition("/")
+    image = references.get(release)
+    return Validation(
+        reference=name,
+        digest=references[name].digest,
+        size=_size(manifest),
+        release=release,
+        shape=shape,
+        state=manifest.annotations.get(VALIDATION_STATE, "UNKNOWN"),
+        of_present_image=image is not None and manifest.subject is not None and manifest.subject.digest == image.digest,
+    )
+
+
+def _blobs(store: Store) -> tuple[int, int]:
+    folder = store.path / "blobs" / "sha256"
+    if not folder.is_dir():
+        return 0, 0
+    with os.scandir(folder) as entries:
+        sizes = [entry.stat().st_size for entry in entries if entry.is_file()]
+    return len(sizes), sum(sizes)
