@@ -1,4 +1,4 @@
-"""Tiny RPMs, signed repositories of them, and a vault that misbehaves on request: real inputs in seconds.
+r"""Tiny RPMs, signed repositories of them, and a vault that misbehaves on request: real inputs in seconds.
 
     key = Key.make(tmp_path / "key", "Vault")
     repository = build_repository(tmp_path / "repo", [TinyRpm("hello", files={"/usr/share/hello": "hi\n"})], key=key)
@@ -188,18 +188,35 @@ class Request:
     range: str
 
 
-class Fault(Protocol):
-    """A way to misbehave: from the honest way to answer to the answer that is sent."""
+@dataclass(frozen=True)
+class Exchange:
+    """A request that is to be answered badly.
 
-    def spoil(self, honest: Callable[[Mapping[str, str]], Reply], headers: Mapping[str, str], count: int) -> Reply:
-        """Answer. `honest` answers for given headers; `count` is how often this path was asked before (0: never)."""
+    `honest` gives the honest answer to given headers; `headers` are the request's; `count` is how often the path
+    was asked since the fault holds (0: never).
+    """
+
+    honest: Callable[[Mapping[str, str]], Reply]
+    headers: Mapping[str, str]
+    count: int
+
+    def honest_reply(self) -> Reply:
+        """Give the answer that a good server would send."""
+        return self.honest(self.headers)
+
+
+class Fault(Protocol):
+    """A way to misbehave."""
+
+    def spoil(self, exchange: Exchange, /) -> Reply:
+        """Decide what is sent."""
 
 
 @dataclass(frozen=True)
 class NotFound:
     """404, as if the file were not there."""
 
-    def spoil(self, honest: Callable[[Mapping[str, str]], Reply], headers: Mapping[str, str], count: int) -> Reply:
+    def spoil(self, _: Exchange, /) -> Reply:
         return error_reply(http.HTTPStatus.NOT_FOUND)
 
 
@@ -209,10 +226,10 @@ class ServerError:
 
     times: int
 
-    def spoil(self, honest: Callable[[Mapping[str, str]], Reply], headers: Mapping[str, str], count: int) -> Reply:
-        if count < self.times:
+    def spoil(self, exchange: Exchange, /) -> Reply:
+        if exchange.count < self.times:
             return error_reply(http.HTTPStatus.INTERNAL_SERVER_ERROR)
-        return honest(headers)
+        return exchange.honest_reply()
 
 
 @dataclass(frozen=True)
@@ -222,9 +239,9 @@ class StopsAfter:
     size: int
     times: int = 0
 
-    def spoil(self, honest: Callable[[Mapping[str, str]], Reply], headers: Mapping[str, str], count: int) -> Reply:
-        reply = honest(headers)
-        if self.times and count >= self.times:
+    def spoil(self, exchange: Exchange, /) -> Reply:
+        reply = exchange.honest_reply()
+        if self.times and exchange.count >= self.times:
             return reply
         return replace(reply, chunks=_first_bytes(reply.chunks, self.size), closes=True)
 
@@ -235,7 +252,7 @@ class OtherBytes:
 
     data: bytes
 
-    def spoil(self, honest: Callable[[Mapping[str, str]], Reply], headers: Mapping[str, str], count: int) -> Reply:
+    def spoil(self, _: Exchange, /) -> Reply:
         sent = {"Content-Type": "application/octet-stream", "Content-Length": str(len(self.data))}
         return Reply(http.HTTPStatus.OK, sent, iter((self.data,)))
 
@@ -246,8 +263,8 @@ class WrongLength:
 
     length: int
 
-    def spoil(self, honest: Callable[[Mapping[str, str]], Reply], headers: Mapping[str, str], count: int) -> Reply:
-        reply = honest(headers)
+    def spoil(self, exchange: Exchange, /) -> Reply:
+        reply = exchange.honest_reply()
         return replace(reply, headers={**reply.headers, "Content-Length": str(self.length)}, closes=True)
 
 
@@ -258,8 +275,8 @@ class Slow:
     seconds: float
     size: int = 4096
 
-    def spoil(self, honest: Callable[[Mapping[str, str]], Reply], headers: Mapping[str, str], count: int) -> Reply:
-        reply = honest(headers)
+    def spoil(self, exchange: Exchange, /) -> Reply:
+        reply = exchange.honest_reply()
         return replace(reply, chunks=_slowly(reply.chunks, self.seconds, self.size))
 
 
@@ -267,8 +284,8 @@ class Slow:
 class IgnoresRange:
     """Answer as a server that knows no ranges: always the whole file."""
 
-    def spoil(self, honest: Callable[[Mapping[str, str]], Reply], headers: Mapping[str, str], count: int) -> Reply:
-        reply = honest({name: value for name, value in headers.items() if name.lower() != "range"})
+    def spoil(self, exchange: Exchange, /) -> Reply:
+        reply = exchange.honest({name: value for name, value in exchange.headers.items() if name != "Range"})
         return replace(reply, headers={k: v for k, v in reply.headers.items() if k != "Accept-Ranges"})
 
 
@@ -363,4 +380,4 @@ class _VaultServer(TreeServer):
         if spoilt is None:
             return honest(headers)
         fault, count = spoilt
-        return fault.spoil(honest, headers, count)
+        return fault.spoil(Exchange(honest, headers, count))

@@ -39,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         if given.command == "make":
-            write_line(sys.stdout, str(make(given.cache, lambda line: write_line(sys.stderr, line), update=given.update)))
+            write_line(
+                sys.stdout, str(make(given.cache, lambda line: write_line(sys.stderr, line), update=given.update))
+            )
         elif given.command == "key":
             write_line(sys.stdout, str(public_key(given.cache)))
         else:
@@ -69,7 +71,7 @@ def serve(cache: Path, port: int) -> None:
 
 def write_line(stream: object, text: str) -> None:
     """Print a line at once, for whoever reads it through a pipe."""
-    print(text, file=stream, flush=True)  # type: ignore[call-overload]  # noqa: T201
+    print(text, file=stream, flush=True)  # type: ignore[call-overload]
 
 
 if __name__ == "__main__":

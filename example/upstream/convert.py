@@ -44,8 +44,22 @@ def rpmbuild(spec: Path, buildroot: Path, architecture: str, home: Path, output:
     """
     (home / ".rpmmacros").write_text(MACROS)
     made = home / "made"
-    words = ["rpmbuild", "-bb", "--quiet", "--noclean", "--buildroot", buildroot, "--target", architecture]
-    words += ["--define", f"_rpmdir {made}", "--define", "_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm"]
+    words: list[str | Path] = [
+        "rpmbuild",
+        "-bb",
+        "--quiet",
+        "--noclean",
+        "--buildroot",
+        buildroot,
+        "--target",
+        architecture,
+    ]
+    words += [
+        "--define",
+        f"_rpmdir {made}",
+        "--define",
+        "_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
+    ]
     environment = {"HOME": str(home), "SOURCE_DATE_EPOCH": str(packages.DATE), "TZ": "UTC"}
     run([*words, spec], time_limit=BUILD_LIMIT, environment=environment)
     (rpm,) = made.iterdir()

@@ -67,10 +67,12 @@ def read_control(deb: Path) -> Control:
 @contextmanager
 def open_files(deb: Path) -> Iterator[tarfile.TarFile]:
     """Open the archive of files as a stream: members must be read in their order."""
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as unpacking:
-        with tarfile.open(fileobj=unpacking.stdout, mode="r|") as archive:
-            yield archive
-            while unpacking.stdout is not None and unpacking.stdout.read(1 << 16):
-                pass  # the padding after the last member: dpkg-deb wants it read
+    with (
+        subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as unpacking,
+        tarfile.open(fileobj=unpacking.stdout, mode="r|") as archive,
+    ):
+        yield archive
+        while unpacking.stdout is not None and unpacking.stdout.read(1 << 16):
+            pass  # the padding after the last member: dpkg-deb wants it read
     if unpacking.returncode != 0:
         raise UpstreamError(f"dpkg-deb could not unpack {deb.name}")

@@ -70,7 +70,8 @@ DROPPED_PATH = re.compile(
                   |man|menu|perl5|pixmaps|pkgconfig|polkit-1|zsh)(/|$)
     | ^/usr/share/doc/[^/]+/(?!copyright$)
     | ^/usr/share/doc/[^/]+/copyright/
-    | ^/etc/(cron\.[a-z]+|default/grub\.d|dpkg|init|init\.d|initramfs-tools|kernel|perl|runit|sv|ufw|update-motd\.d)(/|$)
+    | ^/etc/(cron\.[a-z]+|default/grub\.d|dpkg|init|init\.d|initramfs-tools|kernel|perl|runit|sv|ufw
+            |update-motd\.d)(/|$)
     | ^/usr/lib/python3[^/]*/.*/__pycache__(/|$)
     """,
     re.VERBOSE,
@@ -101,22 +102,20 @@ REPAIRS: dict[str, Repair] = {
     "debianutils": Repair(links=(("/usr/bin/which", "which.debianutils"),)),
     "mawk": Repair(links=(("/usr/bin/awk", "mawk"),)),
 }
-DIRECTORIES: dict[str, int] = dict.fromkeys(
-    (
-        "/boot /dev /etc /home /media /mnt /opt /run /srv /usr /var"
-        " /etc/default /etc/modprobe.d /etc/modules-load.d /etc/opt /etc/pam.d /etc/profile.d /etc/security /etc/skel"
-        " /etc/ssh /etc/ssl /etc/sysctl.d /etc/systemd /etc/systemd/system"
-        " /usr/bin /usr/games /usr/include /usr/lib /usr/lib64 /usr/libexec /usr/local /usr/local/bin /usr/local/etc"
-        " /usr/local/lib /usr/local/sbin /usr/local/share /usr/sbin /usr/share /usr/src"
-        " /usr/lib/modprobe.d /usr/lib/modules /usr/lib/modules-load.d /usr/lib/python3 /usr/lib/python3/dist-packages"
-        " /usr/lib/sysctl.d /usr/lib/systemd /usr/lib/systemd/system /usr/lib/sysusers.d /usr/lib/tmpfiles.d"
-        " /usr/lib/udev /usr/lib/udev/rules.d /usr/lib/x86_64-linux-gnu"
-        " /usr/share/doc /usr/share/misc /usr/share/pam-configs"
-        " /var/cache /var/lib /var/lib/dbus /var/lib/misc /var/lib/rpm /var/lib/systemd /var/local /var/log /var/mail"
-        " /var/opt /var/spool"
-    ).split(),
-    0o755,
-) | {
+_ORDINARY = """
+    /boot /dev /etc /home /media /mnt /opt /run /srv /usr /var
+    /etc/default /etc/modprobe.d /etc/modules-load.d /etc/opt /etc/pam.d /etc/profile.d /etc/security /etc/skel
+    /etc/ssh /etc/ssl /etc/sysctl.d /etc/systemd /etc/systemd/system
+    /usr/bin /usr/games /usr/include /usr/lib /usr/lib64 /usr/libexec /usr/local /usr/local/bin /usr/local/etc
+    /usr/local/lib /usr/local/sbin /usr/local/share /usr/sbin /usr/share /usr/src
+    /usr/lib/modprobe.d /usr/lib/modules /usr/lib/modules-load.d /usr/lib/python3 /usr/lib/python3/dist-packages
+    /usr/lib/sysctl.d /usr/lib/systemd /usr/lib/systemd/system /usr/lib/sysusers.d /usr/lib/tmpfiles.d
+    /usr/lib/udev /usr/lib/udev/rules.d /usr/lib/x86_64-linux-gnu
+    /usr/share/doc /usr/share/misc /usr/share/pam-configs
+    /var/cache /var/lib /var/lib/dbus /var/lib/misc /var/lib/rpm /var/lib/systemd /var/local /var/log /var/mail
+    /var/opt /var/spool
+"""
+DIRECTORIES: dict[str, int] = dict.fromkeys(_ORDINARY.split(), 0o755) | {
     "/proc": 0o555,
     "/root": 0o700,
     "/run/lock": 0o1777,

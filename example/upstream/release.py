@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from example.upstream.convert import rpmbuild
+from example.upstream.tarball import CACHES
 
 SOURCES = Path(__file__).parent.parent / "miniboss"
 PREFIX = "opt/miniboss/1.0.0"
@@ -18,6 +19,6 @@ def build_miniboss(output: Path, scratch: Path) -> Path:
         home = Path(folder)
         buildroot = home / "root"
         for part in ("bin", "lib"):
-            shutil.copytree(SOURCES / part, buildroot / PREFIX / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(SOURCES / part, buildroot / PREFIX / part, ignore=shutil.ignore_patterns(*CACHES))
         shutil.copytree(SOURCES / "profile.d", buildroot / "etc" / "profile.d")
         return rpmbuild(SOURCES / "miniboss.spec", buildroot, "noarch", home, output)

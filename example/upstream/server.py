@@ -95,9 +95,7 @@ def file_reply(file: Path, headers: Mapping[str, str]) -> Reply:
         part = byte_range(wanted, status.st_size)
     except ValueError:
         refusal = error_reply(http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
-        return Reply(
-            refusal.status, {**refusal.headers, "Content-Range": f"bytes */{status.st_size}"}, refusal.chunks
-        )
+        return Reply(refusal.status, {**refusal.headers, "Content-Range": f"bytes */{status.st_size}"}, refusal.chunks)
     if part is None:
         length = {"Content-Length": str(status.st_size)}
         return Reply(http.HTTPStatus.OK, sent | length, read_part(file, 0, status.st_size))
@@ -138,13 +136,17 @@ class TreeHandler(BaseHTTPRequestHandler):
     sys_version = ""
     server: TreeServer
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server asks for
+    def do_GET(self) -> None:
         """Send headers and body."""
-        self._send(self.server.reply(self.command, self.path, self.headers), with_body=True)
+        self._send(self._reply(), with_body=True)
 
-    def do_HEAD(self) -> None:  # noqa: N802 - the name that http.server asks for
+    def do_HEAD(self) -> None:
         """Send the headers that GET would send."""
-        self._send(self.server.reply(self.command, self.path, self.headers), with_body=False)
+        self._send(self._reply(), with_body=False)
+
+    def _reply(self) -> Reply:
+        # the names of headers are not case-sensitive: spell them all alike
+        return self.server.reply(self.command, self.path, {k.title(): v for k, v in self.headers.items()})
 
     def _send(self, reply: Reply, *, with_body: bool) -> None:
         self.send_response(reply.status)
@@ -184,7 +186,10 @@ class TreeServer(ThreadingHTTPServer):
         return f"http://{ADDRESS}:{self.server_address[1]}"
 
     def reply(self, method: str, target: str, headers: Mapping[str, str]) -> Reply:  # noqa: ARG002 - for subclasses
-        """Decide what to answer. Called in a thread of its own for each request."""
+        """Decide what to answer. Called in a thread of its own for each connection.
+
+        `headers` are the request's, their names spelt like `If-None-Match`.
+        """
         file = file_under(self.folder, target)
         return error_reply(http.HTTPStatus.NOT_FOUND) if file is None else file_reply(file, headers)
 

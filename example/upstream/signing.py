@@ -72,8 +72,7 @@ class SigningKey:
             # rpmsign looks for gpg only where this macro points, not along PATH
             words += ["--define", "_gpg_digest_algo sha256", "--define", f"__gpg {shutil.which('gpg')}"]
             jobs = [
-                pool.submit(run, [*words, *share], time_limit=SIGN_LIMIT, environment=environment)
-                for share in shares
+                pool.submit(run, [*words, *share], time_limit=SIGN_LIMIT, environment=environment) for share in shares
             ]
             for job in jobs:
                 job.result()
@@ -82,7 +81,15 @@ class SigningKey:
         """Write `FILE.asc`, an armoured detached signature, and give its path."""
         signature = file.with_name(file.name + ".asc")
         with _gpg_home(self.home) as environment:
-            words = ["gpg", "--batch", "--yes", "--local-user", self.fingerprint, "--digest-algo", "sha256"]
+            words: list[str | Path] = [
+                "gpg",
+                "--batch",
+                "--yes",
+                "--local-user",
+                self.fingerprint,
+                "--digest-algo",
+                "sha256",
+            ]
             words += ["--armor", "--output", signature, "--detach-sign", file]
             run(words, time_limit=SIGN_LIMIT, environment=environment)
         return signature

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import tarfile
+from fnmatch import fnmatch
 from pathlib import Path
 
-IGNORED = {"__pycache__"}
+CACHES = ("__pycache__", ".*")
+"""What interpreters and checkers leave in a folder of sources, as shell patterns."""
+
+
+def source_files(folder: Path) -> list[Path]:
+    """Give what lies below `folder`, folders too, without caches, in the order of their paths."""
+
+    def is_source(path: Path) -> bool:
+        return not any(fnmatch(part, pattern) for part in path.relative_to(folder).parts for pattern in CACHES)
+
+    return sorted(path for path in folder.rglob("*") if is_source(path))
 
 
 def write_tarball(folder: Path, target: Path, top: str, date: int) -> None:
@@ -14,9 +25,8 @@ def write_tarball(folder: Path, target: Path, top: str, date: int) -> None:
     Order, owners, modes and times (`date`, seconds since 1970) are fixed, and there is no compressor whose version
     could show. The format is POSIX.1-1988 ustar.
     """
-    files = sorted(path for path in folder.rglob("*") if not IGNORED & set(path.relative_to(folder).parts))
     with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for path in (folder, *files):
+        for path in (folder, *source_files(folder)):
             member = tarfile.TarInfo(f"{top}/{path.relative_to(folder).as_posix()}".removesuffix("/."))
             member.mtime = date
             member.uname = member.gname = "root"

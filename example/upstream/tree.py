@@ -25,7 +25,7 @@ from example.upstream.convert import convert
 from example.upstream.programs import UpstreamError, require_programs, run
 from example.upstream.repository import write_metadata
 from example.upstream.signing import SigningKey
-from example.upstream.tarball import write_tarball
+from example.upstream.tarball import source_files, write_tarball
 
 EXAMPLE = Path(__file__).parent.parent
 CONVERTER = ("convert.py", "deb.py", "packages.py", "spec.py")
@@ -60,6 +60,14 @@ class Conversion:
     make: Callable[[Path], Path]
 
 
+@dataclass(frozen=True)
+class Keys:
+    """Who signs: the makers of the operating system, and those of the release."""
+
+    system: SigningKey
+    release: SigningKey
+
+
 def make(cache: Path, say: Say, *, update: bool = False) -> Path:
     """Make what is not made yet; give the tree, ready to be served.
 
@@ -75,15 +83,25 @@ def make(cache: Path, say: Say, *, update: bool = False) -> Path:
             say("download: asking apt for the packages and what they need")
             closure = _download(cache)
             say(f"download: {len(closure)} packages, {sum(deb.size for deb in closure) / 1e6:.0f} MB")
-        os_key = SigningKey.make(cache / "keys" / "tinyel", "Tiny Enterprise Linux (example) <tinyel@example.invalid>")
-        release_key = SigningKey.make(cache / "keys" / "miniboss", "miniboss (example) <miniboss@example.invalid>")
+        keys = Keys(
+            system=SigningKey.make(
+                cache / "keys" / "tinyel", "Tiny Enterprise Linux (example) <tinyel@example.invalid>"
+            ),
+            release=SigningKey.make(cache / "keys" / "miniboss", "miniboss (example) <miniboss@example.invalid>"),
+        )
+        sources = [_folder_digest(EXAMPLE / part) for part in ("upstream", "miniboss", "particle-table")]
         digest = _digest(
-            [_folder_digest(EXAMPLE), os_key.fingerprint, release_key.fingerprint, *(deb.sha256 for deb in closure)]
+            [
+                _folder_digest(EXAMPLE),
+                keys.system.fingerprint,
+                keys.release.fingerprint,
+                *(deb.sha256 for deb in closure),
+            ]
         )
         tree = cache / "trees" / digest
         if not tree.is_dir():
             require_programs()
-            _make_tree(cache, tree, closure, os_key, release_key, say)
+            _make_tree(cache, tree, closure, keys, say)
         _point(cache / "current", tree)
         for other in (cache / "trees").iterdir():
             if other != tree:
@@ -99,28 +117,24 @@ def public_key(cache: Path) -> Path:
     return key
 
 
-def _make_tree(
-    cache: Path, tree: Path, closure: tuple[Deb, ...], os_key: SigningKey, release_key: SigningKey, say: Say
-) -> None:
+def _make_tree(cache: Path, tree: Path, closure: tuple[Deb, ...], keys: Keys, say: Say) -> None:
     """Make `tree` whole, or not at all."""
     os_rpms = _made(cache, [*_native_conversions(), *_deb_conversions(cache, closure)], say)
     release_rpms = _made(cache, [_release_conversion()], say)
-    os_signed = _signed(cache, os_key, os_rpms, say)
-    release_signed = _signed(cache, release_key, release_rpms, say)
+    os_signed = _signed(cache, keys.system, os_rpms, say)
+    release_signed = _signed(cache, keys.release, release_rpms, say)
     say("metadata: writing and signing repomd.xml")
     tree.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix="tree-") as scratch:
         fresh = Path(scratch) / "tree"
-        _write_repository(fresh / OS_PATH, os_signed, os_key, OS_KEY)
-        _write_repository(fresh / RELEASE_PATH, release_signed, release_key, RELEASE_KEY)
+        _write_repository(fresh / OS_PATH, os_signed, keys.system, OS_KEY)
+        _write_repository(fresh / RELEASE_PATH, release_signed, keys.release, RELEASE_KEY)
         (fresh / SOURCES_PATH).mkdir()
-        write_tarball(
-            EXAMPLE / "particle-table", fresh / SOURCES_PATH / f"{TARBALL}.tar", TARBALL, packages.DATE
-        )
+        write_tarball(EXAMPLE / "particle-table", fresh / SOURCES_PATH / f"{TARBALL}.tar", TARBALL, packages.DATE)
         fresh.chmod(0o755)
         fresh.rename(tree)
     total = sum(file.stat().st_size for file in os_signed)
-    say(f"made: {len(os_signed)} packages of the operating system, {total / 1e6:.0f} MB, and {len(release_signed)} release")
+    say(f"made: {len(os_signed)} packages of the operating system, {total / 1e6:.0f} MB")
 
 
 def _write_repository(folder: Path, rpms: Iterable[Path], key: SigningKey, key_name: str) -> None:
@@ -134,9 +148,7 @@ def _download(cache: Path) -> tuple[Deb, ...]:
     files = download_closure(cache / "apt", packages.WANTED, packages.ASSUMED)
     with ThreadPoolExecutor(PROCESSES) as pool:
         digests = list(pool.map(_file_digest, files))
-    closure = tuple(
-        Deb(file.name, sha256, file.stat().st_size) for file, sha256 in zip(files, digests, strict=True)
-    )
+    closure = tuple(Deb(file.name, sha256, file.stat().st_size) for file, sha256 in zip(files, digests, strict=True))
     document = {
         "request": _request(),
         "packages": [{"file": deb.file, "sha256": deb.sha256, "size": deb.size} for deb in closure],
@@ -245,8 +257,8 @@ def _file_digest(file: Path) -> str:
 
 
 def _folder_digest(folder: Path) -> str:
-    """Digest names and contents of all files below `folder`, without what Python leaves there."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    """Digest names and contents of all files below `folder`, without caches."""
+    files = [path for path in source_files(folder) if path.is_file()]
     return _digest(f"{file.relative_to(folder)} {_file_digest(file)}" for file in files)
 
 

@@ -45,9 +45,7 @@ def test_the_clock_shows_beijing_time(host: Host) -> None:
     assert host.check_output("date -d @0 +%H:%M%z") == "08:00+0800"
 
 
-@pytest.mark.parametrize(
-    ("unit", "state"), [("ssh.service", "enabled"), ("systemd-timesyncd.service", "disabled")]
-)
+@pytest.mark.parametrize(("unit", "state"), [("ssh.service", "enabled"), ("systemd-timesyncd.service", "disabled")])
 def test_a_service_starts_with_the_machine_only_if_it_should(host: Host, unit: str, state: str) -> None:
     assert host.run(f"systemctl is-enabled {unit}").stdout.strip() == state
 

@@ -40,16 +40,16 @@ TEXT = bytes(range(256)) * 40
 
 
 def rpm(*words: str | Path) -> str:
-    return subprocess.run(["rpm", *words], capture_output=True, text=True, check=True, timeout=60).stdout
+    line: list[str | Path] = ["rpm", *words]
+    return subprocess.run(line, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def checked(package: Path, key: Key, folder: Path) -> str:
     """What rpm says of digests and signatures when it knows `key` alone."""
     database = folder / "rpmdb"
     subprocess.run(["rpm", "--dbpath", database, "--import", key.public], check=True, timeout=60)
-    words = ["rpm", "--dbpath", database, "--checksig", "-v", package]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
-    return done.stdout
+    words: list[str | Path] = ["rpm", "--dbpath", database, "--checksig", "-v", package]
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=60).stdout
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_metadata_lists_the_packages_and_is_signed(tmp_path: Path, key: Key) -> 
     ring = home / "key.gpg"
     subprocess.run(["gpg", "--homedir", home, "--dearmor", "-o", ring, home / "key.asc"], check=True, timeout=60)
     repomd = repository / "repodata" / "repomd.xml"
-    words = ["gpgv", "--homedir", home, "--keyring", ring, f"{repomd}.asc", repomd]
+    words: list[str | Path] = ["gpgv", "--homedir", home, "--keyring", ring, f"{repomd}.asc", repomd]
     assert subprocess.run(words, capture_output=True, check=False, timeout=60).returncode == 0
 
 
