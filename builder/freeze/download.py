@@ -15,13 +15,14 @@ from pathlib import Path
 import requests
 
 from builder import __version__
-from builder.core.digest import CHUNK
 from builder.core.errors import Failure, InputFailure, Problem, WorkFailure
 from builder.core.progress import NoProgress, Progress, Task
 
 AT_ONCE = 4
 TRIES = 5
 FIRST_PAUSE = 0.5
+PIECE = 1 << 16
+"""Bytes that are written at a time; what a server that stops sends beyond whole pieces is lost."""
 TIME_LIMITS = (10.0, 60.0)  # to connect, and between two pieces, in seconds
 ALGORITHMS = {"sha": "sha1", "sha1": "sha1", "md5": "md5", "sha256": "sha256", "sha384": "sha384", "sha512": "sha512"}
 """Names of checksums in RPM metadata, and what Python calls them."""
@@ -128,8 +129,6 @@ class Downloader:
 
     def _fetch_one(self, wanted: Wanted, task: Task) -> None:
         part = self.path(wanted).with_suffix(".part")
-        if wanted.checksum is None:
-            part.unlink(missing_ok=True)
         why = ""
         for attempt in range(self._tries):
             if attempt:
@@ -149,6 +148,8 @@ class Downloader:
         )
 
     def _try(self, wanted: Wanted, part: Path, task: Task) -> None:
+        if wanted.checksum is None:  # nothing would tell whether the halves of two tries belong together
+            part.unlink(missing_ok=True)
         done = part.stat().st_size if part.exists() else 0
         if wanted.size is not None and done >= wanted.size:
             if done == wanted.size:
@@ -160,7 +161,7 @@ class Downloader:
             with self._session().get(wanted.url, headers=headers, stream=True, timeout=TIME_LIMITS) as answer:
                 resumed = self._accept(wanted, answer)
                 with part.open("ab" if resumed else "wb") as sink:
-                    self._receive(wanted, answer.iter_content(CHUNK // 4), sink.write, done if resumed else 0, task)
+                    self._receive(wanted, answer.iter_content(PIECE), sink.write, done if resumed else 0, task)
                     sink.flush()
                     os.fsync(sink.fileno())
         except requests.exceptions.RequestException as error:
