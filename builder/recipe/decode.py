@@ -228,7 +228,7 @@ class Decoder:
             return
         if kinds[0] == "rpm_repository" and "install_to" in given:
             self._refuse(given["install_to"].at, "an RPM knows where it is installed", 'remove "install_to"')
-        if kinds[0] != "rpm_repository" and "install_to" not in given:
+        if kinds[0] in {"tarball", "directory"} and "install_to" not in given:
             hint = f'add install_to = "/...": where the {kinds[0]} is unpacked'
             self._refuse(block.at, f'missing attribute "install_to" in {block}', hint)
 

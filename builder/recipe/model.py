@@ -145,7 +145,9 @@ class RpmSource(_Block, frozen=True, kw_only=True, tag_field="kind", tag="rpm_re
 
 TreeSource = TarballSource | DirectorySource
 PackageSource = RpmSource | TarballSource | DirectorySource
-Environment = dict[Annotated[str, Meta(pattern=VARIABLE)], str]
+Environment = dict[
+    Annotated[str, Meta(pattern=VARIABLE, description="letters, digits and _, the first not a digit")], str
+]
 
 
 class ExternalLibrary(_Block, frozen=True, kw_only=True):

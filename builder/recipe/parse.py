@@ -136,7 +136,6 @@ def _tree(scanned: Scanned, file: str) -> Any:
         return _syntax_problem(error, scanned, file)
 
 
-_AFTER_NAME = {"EQ", "LBRACE"}
 _VALUE = {"INT_LITERAL", "LSQB", "DBLQUOTE"}
 _SPELLED = {"COMMA": '","', "RSQB": '"]"', "RPAR": '")"', "RBRACE": '"}"', "EQ": '"="', "COLON": '":"', "LBRACE": '"{"'}
 
@@ -152,6 +151,8 @@ def _syntax_problem(error: Any, scanned: Scanned, file: str) -> Problem:
     word = re.match(r"[A-Za-z0-9_-]+|\S", rest)
     found = ("a text" if word.group() == '"' else f'"{word.group()}"') if word else "the end of the line"
     wanted, hint = _expectation(expected)
+    if found == "a text" and "DBLQUOTE" not in expected and "COMMA" not in expected:
+        wanted, hint = "a name", "names of attributes and blocks stand without quotes"
     message = f"{found} does not belong here" + (f": {wanted} was expected" if wanted else "")
     return Problem(message, hint, Location(file, line, column))
 
@@ -159,8 +160,9 @@ def _syntax_problem(error: Any, scanned: Scanned, file: str) -> Problem:
 def _expectation(expected: set[str]) -> tuple[str, str]:
     if expected >= _VALUE and "RBRACE" not in expected:
         return "a value", "a value is text in quotes, a number, true, false, a list [..] or a map {..}"
-    if expected >= _AFTER_NAME:
-        return '"=" or "{"', 'an attribute is written name = value, a block name "label" { ... }'
+    if "LBRACE" in expected and "INT_LITERAL" not in expected:
+        wanted = '"=" or "{"' if "EQ" in expected else '"{"'
+        return wanted, 'an attribute is written name = value, a block name "label" { ... }'
     if "NL_OR_COMMENT" in expected and ("$END" in expected or "RBRACE" in expected) and "COMMA" not in expected:
         return "a new line", "one attribute or block a line"
     names = sorted(_SPELLED[name] for name in expected if name in _SPELLED)
@@ -175,6 +177,7 @@ class _Reader:
         self.lines = lines
         self.columns = columns
         self.depth = 0
+        self.too_deep = False
         self.problems: list[Problem] = []
 
     def at(self, node: Any) -> Location:
@@ -198,7 +201,7 @@ class _Reader:
             at = self.at(child)
             if at.line == end:
                 self.refuse(at, "a second attribute or block on one line", "begin a new line before it")
-            end = child.meta.end_line + self.lines - (child.meta.end_column == 1)
+            end = _last_line_of(child) + self.lines
             items.append(self.attribute(child) if child.data == "attribute" else self.block(child))
         return syntax.Body(tuple(items))
 
@@ -224,7 +227,10 @@ class _Reader:
     def expression(self, tree: Any) -> syntax.Expression:
         self.depth += 1
         try:
+            if self.depth > MAXIMUM_NESTING and self.too_deep:
+                return syntax.Unreadable(self.at(tree))
             if self.depth > MAXIMUM_NESTING:
+                self.too_deep = True
                 return self.refuse(
                     self.at(tree), f"nested more than {MAXIMUM_NESTING} deep", "simplify it, with locals for instance"
                 )
@@ -456,6 +462,14 @@ def _trees(tree: Any) -> Iterator[Any]:
 
 def _expressions(tree: Any) -> Iterator[Any]:
     return (child for child in _trees(tree) if child.data != "new_line_or_comment")
+
+
+def _last_line_of(tree: Any) -> int:
+    """Give the line on which an item ends; the parser counts a line break after it as part of some."""
+    while hasattr(tree, "data"):
+        tree = [child for child in tree.children if getattr(child, "data", "") != "new_line_or_comment"][-1]
+    end: int = tree.end_line - (tree.end_column == 1)
+    return end
 
 
 def _last_line(text: str) -> str:

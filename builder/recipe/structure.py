@@ -79,11 +79,10 @@ def is_sound(block: syntax.Block, kind: BlockType) -> bool:
 
 
 def _check_labels(block: syntax.Block, kind: BlockType, problems: list[Problem]) -> None:
-    names = [name for name, _ in kind.labels]
-    if len(block.labels) != len(names):
-        wanted = " ".join([block.type, *(f'"{name.upper()}"' for name in names), "{ ... }"])
-        count = {0: "no label", 1: "one label", 2: "two labels"}[len(names)]
-        problems.append(Problem(f"{block.type} takes {count}, not {len(block.labels)}", f"write {wanted}", block.at))
+    if len(block.labels) != len(kind.labels):
+        count = {0: "no label", 1: "one label", 2: "two labels"}[len(kind.labels)]
+        message = f"{block.type} takes {count}, not {len(block.labels)}"
+        problems.append(Problem(message, f"write {shape(kind)}", block.at))
         return
     for label, (name, label_kind) in zip(block.labels, kind.labels, strict=True):
         if not isinstance(label_kind, TextKind):
@@ -127,7 +126,11 @@ def _known(name: str, likely: Iterable[str], others: Iterable[str]) -> str:
 
 def shape(block: BlockType) -> str:
     """Spell how a block is written, as in `document "NAME" { ... }`."""
-    return " ".join([block.name, *(f'"{name.upper()}"' for name, _ in block.labels), "{ ... }"])
+    labels = [
+        kind.choices[0] if isinstance(kind, TextKind) and len(kind.choices) == 1 else name.upper()
+        for name, kind in block.labels
+    ]
+    return " ".join([block.name, *(f'"{label}"' for label in labels), "{ ... }"])
 
 
 def merged(base: syntax.Body, child: syntax.Body, language: Mapping[str, BlockType]) -> syntax.Body:
@@ -150,7 +153,7 @@ def _merged_body(base: syntax.Body, child: syntax.Body, blocks: Mapping[str, Blo
             continue
         kind = blocks[item.type]
         key = item.key if kind.repeated else (item.type,)
-        if kind.free and number < len(base.items):
+        if kind.free:
             key = (item.type, str(number))
         earlier = result.get(key)
         if isinstance(earlier, syntax.Block) and not kind.variants:

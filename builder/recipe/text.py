@@ -9,6 +9,7 @@ from builder.recipe.language import TextKind, UrlKind
 from builder.recipe.tokens import shown
 
 _SCHEMES = ("http", "https")
+_URL_CHARACTERS = "letters, digits and . _ ~ : / ? # @ + , = % & [ ] -; others as %XX"
 _CLASS = re.compile(r"\[(?:[^\]\\]|\\.)+\]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
@@ -49,4 +50,4 @@ def url_problem(text: str, kind: UrlKind, what: str, at: Location) -> Problem | 
     rest = text[scheme.end() :]
     if not rest.startswith("//") or rest[2:3] in {"", "/", ":", "?", "#"}:
         return Problem(f"{what} names no host", "as in https://host/path", at)
-    return pattern_problem(text, kind.pattern, kind.description, what, at)
+    return pattern_problem(text, kind.pattern, _URL_CHARACTERS, what, at)

@@ -1,0 +1,13 @@
+release "bad" "1.0" {
+  extends = "${local.x}"
+  title   = "Bad"
+  date    = "2020-01-01"
+  license = "MIT"
+}
+
+package "boss" {
+  source "directory" {
+    path = "data"
+  }
+  install_to = "/opt/boss"
+}

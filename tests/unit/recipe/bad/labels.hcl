@@ -1,0 +1,11 @@
+release "bad" {
+}
+image "sif" {}
+image {}
+package "bos" {
+  source "git" {
+    url = "https://a.example/"
+  }
+}
+os "x" {
+}

@@ -1,0 +1,14 @@
+release "bad" "1.0" {
+  extends = "broken-base"
+  title   = "Bad"
+  date    = "2020-01-01"
+  license = "MIT"
+}
+
+package "boss" {
+  source "directory" {
+    path = "data"
+  }
+  install_to = "/opt/boss"
+}
+image "vm" {}

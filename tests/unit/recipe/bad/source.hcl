@@ -1,0 +1,22 @@
+release "bad" "1.0" {
+  extends = "el"
+  title   = "Bad"
+  date    = "2020-01-01"
+  license = "MIT"
+}
+package "boss" {
+  source "cvmfs" {
+    path = "data"
+  }
+}
+external_library "a" {
+  version    = "1"
+  install_to = "/a"
+  source "rpm_repository" {
+    url = "https://a.example/"
+  }
+}
+external_library "b" {
+  version    = "1"
+  install_to = "/b"
+}

@@ -1,0 +1,8 @@
+base "broken-base" {
+  extends = "el"
+  titel   = "B"
+}
+
+os {
+  packages = []
+}

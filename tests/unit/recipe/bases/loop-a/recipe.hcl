@@ -1,0 +1,4 @@
+base "loop-a" {
+  extends = "loop-b"
+  title   = "A"
+}

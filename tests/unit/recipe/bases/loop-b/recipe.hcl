@@ -1,0 +1,4 @@
+base "loop-b" {
+  extends = "loop-a"
+  title   = "B"
+}

@@ -1,0 +1,3 @@
+base "unreadable-base" {
+  title = "B
+}
