@@ -106,9 +106,7 @@ def run_suite(suite: SuiteFolder, machine: Machine, lock: Path, *, work: Path, l
         connection.close()
         problem = ""
         try:
-            code = process.wait(time_limit)
-            if code < 0:
-                problem = f"the suite was ended by the signal {signal.Signals(-code).name}"
+            problem = _early_end(process.wait(time_limit))
         except subprocess.TimeoutExpired:
             problem = f"the suite did not end within {time_limit:g} s and was killed"
         finally:
@@ -160,8 +158,16 @@ def _serving(machine: Machine, deadline: float) -> Iterator[Connection]:
         near.close()
 
 
-def _judged(suite: SuiteFolder, data: bytes, problem: str) -> Suite:
-    problems = [problem] if problem else []
+def _early_end(code: int) -> str:
+    """Say what it means if a process with this exit code did not come to the end of its suite."""
+    if code < 0:
+        return f"the suite was ended by the signal {signal.Signals(-code).name}"
+    return f"pytest ended before the suite did, with exit code {code}: {EXIT_CODES.get(code, 'see its log')}"
+
+
+def _judged(suite: SuiteFolder, data: bytes, end: str) -> Suite:
+    """Read what a suite recorded; where it did not come to its end, `end` says how it ended instead."""
+    problems: list[str] = []
     try:
         lines = records.read(data)
     except msgspec.DecodeError as error:
@@ -169,9 +175,9 @@ def _judged(suite: SuiteFolder, data: bytes, problem: str) -> Suite:
         problems.append(f"its records are damaged: {error}")
     checks = records.checks(lines)
     codes = [line.exit_code for line in lines if isinstance(line, records.Finished)]
-    if not codes and not problem:
-        problems.append("pytest ended before the suite did; see its log")
-    elif codes and codes[-1] not in ALLOWED_CODES:
+    if not codes:
+        problems.append(end)
+    elif codes[-1] not in ALLOWED_CODES:
         problems.append(f"pytest ended with exit code {codes[-1]}: {EXIT_CODES.get(codes[-1], 'unknown')}")
     if not checks:
         problems.append("the suite has no checks")

@@ -16,9 +16,7 @@ from builder.inside.canonical import DIRECTORY, REGULAR, SYMBOLIC_LINK, Content,
 from builder.store import oci
 from builder.store.store import Store
 
-TOOLS = (
-    "sh sleep cat echo env printf mkdir ls rm id sha256sum head seq setsid true stat test kill touch find grep tr dd"
-)
+TOOLS = "sh sleep cat echo env printf mkdir ls rm id sha256sum head setsid true stat test touch find grep sed tr"
 PASSWD = b"root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"
 
 ImageMaker = Callable[..., oci.Descriptor]
@@ -57,7 +55,11 @@ def make_image(busybox: bytes) -> ImageMaker:
     """Store an image whose root is busybox and the given files, with the given environment."""
 
     def make(
-        store: Store, reference: str, files: dict[str, bytes] | None = None, env: tuple[str, ...] = ()
+        store: Store,
+        reference: str,
+        files: dict[str, bytes] | None = None,
+        env: tuple[str, ...] = (),
+        annotations: dict[str, str] | None = None,
     ) -> oci.Descriptor:
         added = files or {}
         folders = {str(parent) for name in added for parent in Path(name).parents} - {"."}
@@ -80,6 +82,7 @@ def make_image(busybox: bytes) -> ImageMaker:
             )
         )
         described = oci.Descriptor(media_type=oci.CONFIG, digest=store.put(config), size=len(config))
-        return store.put_manifest(oci.Manifest(config=described, layers=(layer,)), reference)
+        manifest = oci.Manifest(config=described, layers=(layer,), annotations=annotations or {})
+        return store.put_manifest(manifest, reference)
 
     return make
