@@ -102,7 +102,7 @@ class Os(_Block, frozen=True, kw_only=True):
         Meta(description="SOURCE_DATE_EPOCH of what releases share (os, site, libraries); default: the release's date"),
     ] = None
     stands_in_for: Annotated[
-        str, Meta(description="what this only imitates, said in every report; empty for the real thing")
+        str, Meta(description="what this only imitates, as in `an Enterprise Linux`; every report says so")
     ] = ""
 
 
@@ -174,7 +174,7 @@ class Package(_Block, frozen=True, kw_only=True):
     ] = None
     environment: Environment = {}
     stands_in_for: Annotated[
-        str, Meta(description="what this only imitates, said in every report; empty for the real thing")
+        str, Meta(description="what this only imitates, as in `an Enterprise Linux`; every report says so")
     ] = ""
 
 

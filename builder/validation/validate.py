@@ -19,6 +19,7 @@ from builder.core.progress import NoProgress, Progress
 from builder.engine.engine import Engine
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
+from builder.recipe.model import Recipe
 from builder.store import oci
 from builder.store.store import Store
 from builder.validation.evidence import as_json, as_junit, as_text
@@ -130,12 +131,19 @@ def _evidence(lock: Lock, image: oci.Descriptor, lock_digest: str, suites: tuple
         title=recipe.release.title,
         image=ImageId(shape=SHAPE, media_type=image.media_type, digest=str(image.digest), size=image.size),
         lock=str(lock_digest),
-        stands_in_for=tuple(text for text in (recipe.os.stands_in_for, recipe.package.stands_in_for) if text),
+        stands_in_for=tuple(_stand_ins(recipe)),
         tools={"boss-builder": __version__, **tools},
         state=overall(suites),
         totals=Totals.of(check for suite in suites for check in suite.checks),
         suites=suites,
     )
+
+
+def _stand_ins(recipe: Recipe) -> Iterator[str]:
+    if recipe.os.stands_in_for:
+        yield f"the operating system {recipe.os.family} {recipe.os.version} stands in for {recipe.os.stands_in_for}"
+    if recipe.package.stands_in_for:
+        yield f"the package of {recipe.full_name} stands in for {recipe.package.stands_in_for}"
 
 
 def store_evidence(store: Store, evidence: Evidence, image: oci.Descriptor) -> oci.Descriptor:
