@@ -49,10 +49,13 @@ class LoadedRecipe:
         Labels stand in the path for blocks that may be repeated and may be given for others. What is not said leads to
         the block around it, and in the end to the file.
         """
+        steps = {place[:length] for place in self._places for length in range(len(place) + 1)}
         found: Place = ()
         for part in path:
-            if (*found, part) in self._places:
+            if (*found, part) in steps:
                 found = (*found, part)
+        while found not in self._places:
+            found = found[:-1]
         return self._places[found]
 
 

@@ -62,7 +62,10 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Scanned(msgspec.Struct, frozen=True):
-    """Tokens of a text, the text as the parser may read it, and what is wrong with it."""
+    """Tokens of a text, the text as the parser may read it, and what is wrong with it.
+
+    In what the parser reads, comments are blanks: it does not take them everywhere where HCL does.
+    """
 
     tokens: tuple[Token, ...]
     readable: str
@@ -92,7 +95,7 @@ class _Scanner:
         self.problems: list[Problem] = []
         self.open: list[tuple[str, Location]] = []
         self.interpolations: list[Location] = []
-        self.escapes: list[tuple[int, str]] = []
+        self.replaced: list[tuple[int, str]] = []
 
     def here(self) -> Location:
         return Location(self.file, self.line, self.position - self.line_start + 1)
@@ -109,8 +112,8 @@ class _Scanner:
         except _Stop:
             pass
         readable = list(self.text)
-        for position, stand_in in self.escapes:
-            readable[position : position + 3] = stand_in
+        for position, stand_in in self.replaced:
+            readable[position : position + len(stand_in)] = stand_in
         return Scanned(tuple(self.tokens), "".join(readable), tuple(self.problems))
 
     def step(self) -> None:
@@ -143,6 +146,8 @@ class _Scanner:
         else:
             kind = self.simple(character)
         text = self.text[start : self.position]
+        if kind in {Kind.COMMENT, Kind.BLOCK_COMMENT}:
+            self.replaced.append((start, re.sub(r"[^\n]", " ", text)))
         self.tokens.append(Token(kind, text, line, column, spaced))
 
     def simple(self, character: str) -> Kind:
@@ -231,7 +236,7 @@ class _Scanner:
                 self.complain_of_open_text(opened)
                 raise _Stop
             if rest in {"$${", "%%{"}:
-                self.escapes.append((self.position, ESCAPED_INTERPOLATION if rest[0] == "$" else ESCAPED_DIRECTIVE))
+                self.replaced.append((self.position, ESCAPED_INTERPOLATION if rest[0] == "$" else ESCAPED_DIRECTIVE))
                 self.position += 3
             elif rest[:2] in {"${", "%{"}:
                 self.interpolation(depth)

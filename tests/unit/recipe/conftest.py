@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def recipes(tmp_path, monkeypatch):
+def recipes(tmp_path: Any, monkeypatch: Any):
     """Give recipes/ of a new folder, which is the current one, with `el`, `whole-1.0` and broken bases."""
     shutil.copytree(HERE / "recipes", tmp_path / "recipes")
     shutil.copytree(HERE / "bases", tmp_path / "recipes", dirs_exist_ok=True)
@@ -21,7 +22,7 @@ def recipes(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def write(recipes):
+def write(recipes: Any):
     """Write recipes/bad/recipe.hcl beside a file, a folder and a link that leads out; give its path."""
 
     def write(text: str | bytes) -> Path:

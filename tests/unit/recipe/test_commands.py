@@ -1,0 +1,205 @@
+"""The commands, as a person types them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from builder.cli.main import cli
+from builder.recipe.layout import formatted
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def run(recipes: Any):
+    assert recipes.is_dir()
+
+    def run(*words: Any, **more: Any):
+        return CliRunner().invoke(cli, words, catch_exceptions=False, **more)
+
+    return run
+
+
+@pytest.fixture
+def real(recipes: Any):
+    """Run the command as a program of its own."""
+    assert recipes.is_dir()
+
+    def real(*words: Any, stdin: Any = ""):
+        return subprocess.run(
+            [sys.executable, "-c", "from builder.cli.main import main; main()", *words],
+            input=stdin, capture_output=True, text=True, check=False, timeout=60,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+
+    return real
+
+
+@pytest.mark.parametrize("name", ["check", "fmt", "init", "schema", "show"])
+def test_help_has_examples(run: Any, name: Any):
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert "Examples:" in result.output
+    assert f"  boss-builder {name}" in result.output
+
+
+def test_check_says_well_of_what_is_well(run: Any):
+    result = run("check", "el", "whole-1.0")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "el: well (a base)\nwhole-1.0: well\n", "")
+
+
+def test_check_without_a_name_checks_everything(run: Any):
+    result = run("check")
+    assert result.exit_code == 2
+    assert "whole-1.0: well" in result.stdout
+    assert "recipes/broken-base/recipe.hcl:3:3: unknown attribute" in result.stderr
+    assert result.stderr.count("recipes/loop-a/recipe.hcl") == 1
+
+
+def test_check_ends_with_the_number_of_errors(run: Any, write: Any):
+    write('release "bad" "1" {\n  title = 1\n}\n')
+    result = run("check", "bad", "none")
+    assert result.exit_code == 2
+    assert result.stderr.endswith("\n6 errors; nothing was done.\n")
+    assert "Traceback" not in result.output
+
+
+def test_check_gives_json(run: Any, write: Any):
+    write('base "bad" {\n  titel = "x"\n}\n')
+    result = run("check", "el", "bad", "--json")
+    document = json.loads(result.stdout)
+    assert document["recipes"] == [
+        {"base": True, "name": "el", "well": True},
+        {"base": True, "name": "bad", "well": False},
+    ]
+    assert document["problems"][0] == {
+        "column": 1, "file": "recipes/bad/recipe.hcl", "hint": "add title = ...", "line": 1,
+        "message": 'missing attribute "title" in base "bad"',
+    }  # fmt: skip
+
+
+def test_check_takes_variables_and_refuses_unknown_ones(run: Any):
+    assert run("check", "whole-1.0", "--var", "prefix=/srv").exit_code == 0
+    result = run("check", "whole-1.0", "--var", "prefx=/srv")
+    assert (result.exit_code, 'did you mean "prefix"?' in result.stderr) == (2, True)
+    assert "write --var NAME=VALUE" in run("check", "whole-1.0", "--var", "prefix").stderr
+
+
+def test_check_of_an_empty_folder_says_how_to_begin(run: Any, tmp_path: Any):
+    result = run("check", "--recipes", str(tmp_path / "none"))
+    assert result.exit_code == 2
+    assert "boss-builder init NAME VERSION" in result.stderr
+
+
+def test_fmt_check_and_diff_write_nothing(run: Any, recipes: Any):
+    path = recipes / "el" / "recipe.hcl"
+    path.write_text('base "el" {\ntitle="x"\n}\n')
+    for words in (("-check", "-diff"), ("--check", "--diff")):
+        result = run("fmt", *words, "el")
+        assert result.exit_code == 1
+        assert '-title="x"\n+  title = "x"\n' in result.stdout
+    assert path.read_text() == 'base "el" {\ntitle="x"\n}\n'
+
+
+def test_fmt_writes_names_what_changed_and_keeps_the_mode(run: Any, recipes: Any):
+    path = recipes / "el" / "recipe.hcl"
+    path.write_text('base "el" {\ntitle="x"\n}\n')
+    path.chmod(0o600)
+    result = run("fmt", "el", "whole-1.0")
+    assert (result.exit_code, result.stdout) == (0, "recipes/el/recipe.hcl\n")
+    assert path.read_text() == 'base "el" {\n  title = "x"\n}\n'
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert run("fmt", "-check", "el").exit_code == 0
+
+
+def test_fmt_takes_a_folder_and_reports_every_file_that_cannot_be_parsed(run: Any):
+    result = run("fmt", "-check", "recipes")
+    assert result.exit_code == 2
+    assert "recipes/unreadable-base/recipe.hcl:2:11" in result.stderr
+
+
+def test_fmt_filters_standard_input(real: Any):
+    result = real("fmt", "-", stdin="a=1\n")
+    assert (result.returncode, result.stdout) == (0, "a = 1\n")
+
+
+def test_init_writes_a_recipe_that_is_well(run: Any, recipes: Any):
+    result = run("init", "boss", "7.0.5")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "recipes/boss-7.0.5/recipe.hcl",
+        "recipes/boss-7.0.5/puppet/site.pp",
+        "recipes/boss-7.0.5/validation/test_release.py",
+        "recipes/boss-7.0.5/documents/release-notes.md",
+    ]
+    assert run("check", "boss-7.0.5").stdout == "boss-7.0.5: well\n"
+    text = (recipes / "boss-7.0.5" / "recipe.hcl").read_bytes()
+    assert formatted(text, "x") == text
+    assert b"PLACEHOLDER" in text
+    compile((recipes / "boss-7.0.5" / "validation" / "test_release.py").read_text(), "test_release.py", "exec")
+
+
+def test_init_takes_a_path_and_overwrites_nothing(run: Any, recipes: Any):
+    assert run("init", "recipes/boss-6.6.4.p03").exit_code == 0
+    assert run("show", "boss-6.6.4.p03").stdout.startswith('release "boss" "6.6.4.p03" {')
+    before = sorted(path.name for path in recipes.iterdir())
+    again = run("init", "boss", "6.6.4.p03")
+    assert (again.exit_code, "exists already" in again.stderr) == (2, True)
+    assert sorted(path.name for path in recipes.iterdir()) == before
+
+
+@pytest.mark.parametrize("words", [("bo;ss", "1"), ("boss", "../1"), ("boss", "")])
+def test_init_refuses_what_is_no_name(run: Any, recipes: Any, words: Any):
+    before = sorted(path.name for path in recipes.iterdir())
+    assert run("init", *words).exit_code == 2
+    assert sorted(path.name for path in recipes.iterdir()) == before
+
+
+def test_show_prints_hcl_with_everything_in_it(run: Any):
+    text = run("show", "whole-1.0").stdout
+    assert 'packages     = ["bash", "coreutils", "python3"]' in text
+    assert 'modules  = ["puppet/modules/site"] # in el' in text
+    assert 'command = ["/bin/sh", "-c", "echo $${HOME}"]' in text
+    assert formatted(text.encode(), "x").decode() == text
+
+
+def test_show_gives_json_with_defaults(run: Any):
+    document = json.loads(run("show", "whole-1.0", "--json").stdout)
+    assert document["release"]["date"] == "2020-02-29"
+    assert document["os"]["rpm_repository"][0]["repo_gpgcheck"] is False
+    assert document["external_library"][1]["source"]["kind"] == "tarball"
+    assert document["document"][0]["file"] == {"recipe": "whole-1.0", "path": "documents/notes.md"}
+
+
+def test_show_of_a_bad_recipe_gives_problems_as_json(run: Any):
+    result = run("show", "broken-base", "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["problems"]
+
+
+def test_schema_prints_json(run: Any):
+    assert json.loads(run("schema").stdout)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_the_program_itself_ends_with_the_right_code(real: Any):
+    good, bad = real("check", "whole-1.0"), real("check", "broken-base")
+    assert (good.returncode, good.stdout) == (0, "whole-1.0: well\n")
+    assert bad.returncode == 2
+    assert bad.stderr.endswith("\n3 errors; nothing was done.\n")
+
+
+@pytest.mark.usefixtures("recipes")
+def test_check_imports_nothing_slow():
+    words = "import sys; from builder.cli.check import command; command.main(['whole-1.0'], standalone_mode=False)\n"
+    slow = "print(sorted({'pydantic', 'jinja2', 'requests', 'docker', 'rich', 'regex', 'hcl2'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", words + slow], capture_output=True, text=True, check=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout == "whole-1.0: well\n[]\n"

@@ -1,0 +1,169 @@
+"""From files to a typed recipe: inheritance, variables, places."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from builder.core.errors import InputFailure
+from builder.recipe.load import examine, load, load_base
+from builder.recipe.model import DirectorySource, FileRef, RpmSource, TarballSource
+
+
+@pytest.fixture
+def whole(recipes: Any):
+    return load(recipes / "whole-1.0" / "recipe.hcl", {}, {})
+
+
+def test_blocks_with_a_label_merge_by_it_the_bases_first(whole: Any):
+    repositories = whole.recipe.os.rpm_repository
+    assert [r.name for r in repositories] == ["os", "extra", "third"]
+    assert repositories[1].gpgcheck
+    assert repositories[1].url == "http://vault.example/el/1/extra/"
+
+
+def test_blocks_without_a_label_merge_attribute_by_attribute(whole: Any):
+    assert whole.recipe.os.packages == ("bash", "coreutils", "python3")
+    assert whole.recipe.os.family == "el"
+
+
+def test_a_path_belongs_to_the_recipe_that_says_it(whole: Any, tmp_path: Any):
+    assert whole.recipe.puppet.manifest == FileRef("whole-1.0", "puppet/site.pp")
+    assert whole.recipe.puppet.modules == (FileRef("el", "puppet/modules/site"),)
+    assert whole.resolve(whole.recipe.puppet.modules[0]) == tmp_path / "recipes" / "el" / "puppet" / "modules" / "site"
+
+
+def test_a_key_is_a_file_or_an_address(whole: Any):
+    assert whole.recipe.os.rpm_repository[1].gpg_keys == (
+        FileRef("el", "keys/RPM-GPG-KEY"),
+        "http://vault.example/el/1/KEY",
+    )
+
+
+def test_a_source_becomes_the_type_of_its_kind(whole: Any):
+    clhep, geant4 = whole.recipe.external_library
+    assert isinstance(clhep.source, DirectorySource)
+    assert isinstance(geant4.source, TarballSource)
+    assert geant4.source.strip_components == 1
+    assert isinstance(whole.recipe.package.source, RpmSource)
+
+
+def test_source_is_replaced_whole(write: Any):
+    recipe = write(
+        'release "bad" "1" {\n  extends = "whole-1.0"\n  title = "x"\n  date = "2020-01-01"\n  license = "x"\n}\n'
+        'external_library "clhep" {\n  source "tarball" {\n    url = "https://a.example/x"\n    sha256 = "'
+        + "0" * 64
+        + '"\n  }\n}\n'
+    )
+    clhep = load(recipe, {}, {}).recipe.external_library[0]
+    assert isinstance(clhep.source, TarballSource)
+    assert clhep.version == "2.4.7.1"
+
+
+def test_values_are_typed(whole: Any):
+    assert whole.recipe.release.date == date(2020, 2, 29)
+    assert whole.recipe.release.title == "Whole 1.0"
+    assert whole.recipe.full_name == "whole-1.0"
+    assert whole.recipe.validation.time_limit == 60
+    assert whole.recipe.image[0].command[-1] == "echo ${HOME}"
+
+
+def test_the_files_that_were_read_are_the_recipe_then_what_it_extends(whole: Any, tmp_path: Any):
+    folder = tmp_path / "recipes"
+    assert whole.files == (folder / "whole-1.0" / "recipe.hcl", folder / "el" / "recipe.hcl")
+    assert whole.recipes_folder == folder
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        (("os", "packages"), "recipes/whole-1.0/recipe.hcl:13:3"),
+        (("os", "family"), "recipes/el/recipe.hcl:16:3"),
+        (("os", "rpm_repository", "os", "url"), "recipes/el/recipe.hcl:22:5"),
+        (("os", "rpm_repository", "third"), "recipes/whole-1.0/recipe.hcl:19:3"),
+        (("os", "rpm_repository", "extra", "gpg_keys", 0), "recipes/el/recipe.hcl:28:17"),
+        (("package", "boss", "source", "packages"), "recipes/whole-1.0/recipe.hcl:55:5"),
+        (("package", "source", "repo_gpgcheck"), "recipes/whole-1.0/recipe.hcl:53:3"),
+        (("external_library", "clhep", "environment", "CLHEP_DIR"), "recipes/whole-1.0/recipe.hcl:37:5"),
+        (("release", "version"), "recipes/whole-1.0/recipe.hcl:1:1"),
+        (("nothing", "of", "this"), "recipes/whole-1.0/recipe.hcl"),
+    ],
+)
+def test_where_something_is_said(whole: Any, path: Any, place: Any):
+    assert str(whole.where(*path)) == place
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_default(recipes: Any):
+    path = recipes / "whole-1.0" / "recipe.hcl"
+    environment = {"BOSS_BUILDER_VAR_prefix": "/env", "BOSS_BUILDER_VAR_nobody": "x"}
+    assert load(path, {}, environment).recipe.external_library[0].install_to == "/env/clhep"
+    assert load(path, {"prefix": "/word"}, environment).recipe.external_library[0].install_to == "/word/clhep"
+
+
+def test_a_variable_of_the_base_can_be_set_and_its_default_replaced(recipes: Any, write: Any):
+    path = recipes / "whole-1.0" / "recipe.hcl"
+    assert (
+        load(path, {"vault": "https://v.example"}, {}).recipe.os.rpm_repository[0].url == "https://v.example/el/1/os/"
+    )
+    child = write(
+        'release "bad" "1" {\n  extends = "whole-1.0"\n  title = "x"\n  date = "2020-01-01"\n  license = "x"\n}\n'
+        'variable "vault" {\n  default = "https://child.example"\n}\n'
+    )
+    assert load(child, {}, {}).recipe.os.rpm_repository[0].url == "https://child.example/el/1/os/"
+
+
+def test_an_unknown_variable_is_an_error_with_the_nearest_name(recipes: Any):
+    with pytest.raises(InputFailure, match='has no variable "prefx"') as failure:
+        load(recipes / "whole-1.0" / "recipe.hcl", {"prefx": "/x"}, {})
+    assert failure.value.problems[0].hint == 'did you mean "prefix"?'
+
+
+@pytest.mark.parametrize(
+    ("default", "word", "value"), [("60", "90", 90), ("true", "false", 30), ("[1]", "[2, 3]", 2), ('"x"', "5", 5)]
+)
+def test_a_variable_from_outside_is_of_the_kind_of_its_default(write: Any, default: Any, word: Any, value: Any):
+    chosen = {"60": "var.v", "true": "var.v ? 60 : 30", "[1]": "length(var.v)", '"x"': 'var.v == "5" ? 5 : 6'}[default]
+    path = write(
+        'release "bad" "1" {\n  extends = "whole-1.0"\n  title = "x"\n  date = "2020-01-01"\n  license = "x"\n}\n'
+        f'variable "v" {{\n  default = {default}\n}}\nvalidation {{\n  time_limit = {chosen}\n}}\n'
+    )
+    assert load(path, {"v": word}, {}).recipe.validation.time_limit == value
+
+
+def test_a_variable_of_the_wrong_kind_is_an_error(write: Any):
+    path = write('base "bad" {\n  title = "x"\n  extends = "el"\n}\nvariable "v" {\n  default = 1\n}\n')
+    with pytest.raises(InputFailure, match='--var v must be a number, not "many"'):
+        load_base(path, {"v": "many"}, {})
+
+
+def test_a_base_is_checked_as_far_as_that_goes(recipes: Any, write: Any):
+    load_base(recipes / "el" / "recipe.hcl", {}, {})
+    path = write(
+        'base "bad" {\n  title = "x"\n}\nvariable "later" {}\n'
+        "os {\n  family = var.later\n  version = release.version\n}\n"
+    )
+    said = [problem.message for problem in examine(path, {}, {}).problems]
+    assert said == [
+        'missing attribute "architecture" in os',
+        'missing attribute "packages" in os',
+        'missing block "rpm_repository" in os',
+    ]
+
+
+def test_a_base_is_not_a_release(recipes: Any):
+    with pytest.raises(InputFailure, match="el is a base to extend, not a release"):
+        load(recipes / "el" / "recipe.hcl", {}, {})
+
+
+def test_a_recipe_in_the_current_folder_finds_its_base(recipes: Any, monkeypatch: Any):
+    monkeypatch.chdir(recipes / "whole-1.0")
+    from pathlib import Path
+
+    loaded = load(Path("recipe.hcl"), {}, {})
+    assert loaded.recipe.full_name == "whole-1.0"
+    assert str(loaded.where("os", "family")) == "../el/recipe.hcl:16:3"
+
+
+def test_the_same_recipe_gives_equal_values(recipes: Any):
+    path = recipes / "whole-1.0" / "recipe.hcl"
+    assert load(path, {}, {}).recipe == load(path.absolute(), {}, {}).recipe
