@@ -90,14 +90,8 @@ def make(cache: Path, say: Say, *, update: bool = False) -> Path:
             release=SigningKey.make(cache / "keys" / "miniboss", "miniboss (example) <miniboss@example.invalid>"),
         )
         sources = [_folder_digest(EXAMPLE / part) for part in ("upstream", "miniboss", "particle-table")]
-        digest = _digest(
-            [
-                _folder_digest(EXAMPLE),
-                keys.system.fingerprint,
-                keys.release.fingerprint,
-                *(deb.sha256 for deb in closure),
-            ]
-        )
+        digests = [keys.system.fingerprint, keys.release.fingerprint, *(deb.sha256 for deb in closure)]
+        digest = _digest([*sources, *digests])
         tree = cache / "trees" / digest
         if not tree.is_dir():
             require_programs()
