@@ -98,7 +98,7 @@ def bootstrapped(engine: Engine, tree: Path, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module")
 def url(tree: Path) -> Iterator[str]:  # noqa: ARG001 - it must be made before it is served
-    words = [sys.executable, "-m", "example.upstream", "serve", "--cache", CACHE, "--port", "0"]
+    words: list[str | Path] = [sys.executable, "-m", "example.upstream", "serve", "--cache", CACHE, "--port", "0"]
     with subprocess.Popen(words, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as serving:
         assert serving.stdout is not None
         yield serving.stdout.readline().strip()
@@ -168,13 +168,13 @@ def test_the_secret_keys_are_not_served(tree: Path) -> None:
 
 
 def test_the_command_names_the_public_key(tree: Path) -> None:
-    words = [sys.executable, "-m", "example.upstream", "key", "--cache", CACHE]
+    words: list[str | Path] = [sys.executable, "-m", "example.upstream", "key", "--cache", CACHE]
     done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=30)
     assert Path(done.stdout.strip()).read_bytes() == (tree / OS_PATH / OS_KEY).read_bytes()
 
 
 def test_serving_before_making_is_an_error_that_says_so(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "example.upstream", "serve", "--cache", tmp_path, "--port", "0"]
+    words: list[str | Path] = [sys.executable, "-m", "example.upstream", "serve", "--cache", tmp_path, "--port", "0"]
     done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 1
     assert "holds no example upstream" in done.stderr
