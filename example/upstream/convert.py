@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import shutil
 import tarfile
@@ -100,7 +101,7 @@ def lay_out(deb: Path, control: Control, repair: Repair, buildroot: Path) -> Lis
     provides = []
     with open_files(deb) as archive:
         for member in archive:
-            name = "/" + member.name.removeprefix("./").strip("/")
+            name = absolute(member.name)
             if name == "/" or packages.DROPPED_PATH.search(name):
                 continue
             path = merged_path(name)
@@ -118,6 +119,11 @@ def lay_out(deb: Path, control: Control, repair: Repair, buildroot: Path) -> Lis
         place.symlink_to(target)
         entries[link] = Entry(link, Kind.LINK)
     return Listing(tuple(entries.values()), tuple(sorted(provides)))
+
+
+def absolute(name: str) -> str:
+    """Give the path that a member's name (`./usr/bin/`) stands for."""
+    return posixpath.normpath(f"/{name}")
 
 
 def _entry(member: tarfile.TarInfo, path: str, *, is_config: bool) -> Entry:
@@ -144,7 +150,7 @@ def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, buildroot: Path, p
     if member.issym():
         place.symlink_to(member.linkname)
     elif member.islnk():
-        target = merged_path("/" + member.linkname.removeprefix("./"))
+        target = merged_path(absolute(member.linkname))
         place.hardlink_to(buildroot / target.lstrip("/"))
     elif member.isreg():
         stream = archive.extractfile(member)
