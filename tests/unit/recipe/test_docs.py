@@ -18,7 +18,7 @@ def blocks(kinds: Any):
         yield from blocks([*kind.blocks.values(), *kind.variants.values()])
 
 
-@pytest.mark.parametrize("kind", blocks(top_level().values()), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", list(blocks(top_level().values())), ids=lambda kind: kind.name)
 def test_every_attribute_of_a_block_is_on_the_page_with_its_meaning(kind: Any):
     for attribute in kind.attributes.values():
         row = f"| `{attribute.name}` |"
