@@ -82,7 +82,9 @@ def steps(upstream: str) -> Iterator[Row]:
     started = time.monotonic()
     frozen = run("freeze", "freeze", RELEASE)
     state = "lock written" if frozen["lock_changed"] else "lock unchanged"
-    result = f"{frozen['packages']} RPMs, {len(frozen['sources'])} other inputs; {frozen['fetched_files']} fetched; {state}"
+    result = (
+        f"{frozen['packages']} RPMs, {len(frozen['sources'])} other inputs; {frozen['fetched_files']} fetched; {state}"
+    )
     yield Row("freeze", time.monotonic() - started, "", result)
 
     started = time.monotonic()

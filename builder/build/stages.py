@@ -14,7 +14,6 @@ import msgspec
 from builder.build.config import chain_config
 from builder.core.errors import WorkFailure
 from builder.core.progress import Progress
-from builder.engine.archive import UNCOMPRESSED_SIZE
 from builder.engine.engine import Engine, Folder
 from builder.lock.model import Lock
 from builder.render.context import write_inputs
@@ -34,7 +33,7 @@ TAIL_LINES = 40
 
 @dataclass(frozen=True)
 class BuiltStage:
-    """A stage whose layer is in the store; `layer` bears its diff id and size as annotations."""
+    """A stage whose layer is in the store; `layer` bears its diff id as an annotation."""
 
     stage: Stage
     layer: oci.Descriptor
@@ -56,7 +55,6 @@ class _OsRequest(msgspec.Struct, frozen=True):
 
 class _Layer(msgspec.Struct, frozen=True):
     diff_id: str
-    size: int
 
 
 class _StageLayers(msgspec.Struct, frozen=True):
@@ -114,7 +112,7 @@ def build_os(plan: Plan, store: Store, toolbox: Toolbox, progress: Progress) -> 
         answer = toolbox.run(
             "install_os", request, _Layer, work=work, folders=[Folder(repository, guest)], time_limit=OS_LIMIT
         )
-        return _keep(stage, work / "layer.tar.zst", answer, store, time.monotonic() - started)
+        return _keep(stage, work / "layer.tar.gz", answer, store, time.monotonic() - started)
 
 
 def write_repository(lock: Lock, store: Store, folder: Path) -> None:
@@ -142,10 +140,10 @@ def _link(store: Store, digest: str, target: Path) -> None:
 def _keep(stage: Stage, path: Path, layer: _Layer, store: Store, seconds: float) -> BuiltStage:
     digest, size = store.put_file(path)
     descriptor = oci.Descriptor(
-        media_type=oci.LAYER_ZSTD,
+        media_type=oci.LAYER_GZIP,
         digest=digest,
         size=size,
-        annotations={UNCOMPRESSED_SIZE: str(layer.size), DIFF_ID: layer.diff_id},
+        annotations={DIFF_ID: layer.diff_id},
     )
     manifest = oci.Manifest(
         config=store.put_empty_config(), layers=(descriptor,), artifact_type=STAGE_TYPE, annotations={KEY: stage.key}
@@ -184,7 +182,7 @@ def _build_on_top(
             for extra in reversed(made):
                 _remove_image(engine, extra)
         for number, (stage, layer) in enumerate(zip(stages, layers, strict=True)):
-            yield _keep(stage, work / f"layer-{number}.tar.zst", layer, store, times[number])
+            yield _keep(stage, work / f"layer-{number}.tar.gz", layer, store, times[number])
 
 
 def _canonical_layers(

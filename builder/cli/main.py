@@ -74,12 +74,11 @@ def cli() -> None:
 def main() -> None:
     """Entry point of the console script."""
     try:
-        cli.main(prog_name="boss-builder", standalone_mode=False)
+        ended: int | None = cli.main(prog_name="boss-builder", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("interrupted; nothing is half-written", err=True)
         sys.exit(ExitCode.INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+    sys.exit(ended or ExitCode.OK)

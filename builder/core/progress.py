@@ -79,7 +79,11 @@ class PlainProgress:
                     plain.say(f"{title}: {amount_text(self.done, unit)}{of}")
 
         self.say(f"{title} ...")
-        yield _Lines()
+        try:
+            yield _Lines()
+        except BaseException:
+            self.say(f"{title}: stopped after {time.monotonic() - started:.1f} s")
+            raise
         self.say(f"{title}: done in {time.monotonic() - started:.1f} s")
 
 

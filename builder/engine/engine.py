@@ -84,10 +84,9 @@ class Engine:
             return image_id
         log.info("docker load: %s", tag)
         try:
-            for message in _load(self.client, docker_archive(store, config, layers, tag)):
-                if "error" in message:
-                    raise WorkFailure(f"the Docker Engine refused the image {tag}: {message['error']}")
-        except (docker.errors.APIError, requests.RequestException) as error:
+            archive: Any = docker_archive(store, config, layers, tag)  # the SDK takes any iterable; its stubs do not
+            self.client.images.load(archive)
+        except (docker.errors.DockerException, requests.RequestException) as error:
             raise WorkFailure(
                 f"the Docker Engine did not take the image {tag}: {error}", hint=_space_hint(error)
             ) from error
@@ -178,11 +177,6 @@ class Engine:
                     self.client.api.remove_container(container["Id"], force=True, v=True)
                 except (docker.errors.NotFound, docker.errors.APIError):
                     continue
-
-
-def _load(client: docker.DockerClient, archive: Iterator[bytes]) -> Iterator[dict[str, Any]]:
-    answer: Iterator[dict[str, Any]] = client.api.load_image(archive)
-    return answer
 
 
 def _wait(container: Container, time_limit: float) -> int:

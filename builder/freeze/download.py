@@ -94,12 +94,11 @@ class Downloader:
     def fetch_all(self, files: Sequence[Wanted], title: str = "") -> list[Path]:
         """Fetch files, four at a time; gives their paths in the same order.
 
-        With a `title`, progress is told. Raises one failure that names every file that could not be had: InputFailure where a server gave other bytes
-        than were promised, WorkFailure where it gave none.
+        With a `title`, progress is told. Raises one failure that names every file that could not be had: InputFailure
+        where a server gave other bytes than were promised, WorkFailure where it gave none.
         """
         todo = {w.file_name: w for w in files if w.checksum is None or not self.path(w).exists()}
         total = sum(w.size or 0 for w in todo.values())
-        failures: list[Failure] = []
         if todo:
             progress = self._progress if title else NoProgress()
             with progress.task(f"download {title}", total) as task, ThreadPoolExecutor(AT_ONCE) as pool:
@@ -109,14 +108,10 @@ class Downloader:
                 except BaseException:
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
-            for error in errors:
-                if error is not None and not isinstance(error, Failure):
-                    raise error
-            failures = [error for error in errors if isinstance(error, Failure)]
-        if failures:
-            problems = sorted((p for f in failures for p in f.problems), key=str)
-            kind = InputFailure if any(isinstance(f, InputFailure) for f in failures) else WorkFailure
-            raise kind(*problems)
+                for error in errors:
+                    if error is not None and not isinstance(error, Failure):
+                        raise error
+                _raise_together([error for error in errors if isinstance(error, Failure)])
         return [self.path(w) for w in files]
 
     def _session(self) -> requests.Session:
@@ -223,6 +218,13 @@ class Downloader:
         part.replace(self.path(wanted))
         with self._count:
             self.fetched_files += 1
+
+
+def _raise_together(failures: list[Failure]) -> None:
+    """Raise one failure for several; that of the input where one of them is."""
+    if failures:
+        kind = InputFailure if any(isinstance(f, InputFailure) for f in failures) else WorkFailure
+        raise kind(*sorted((p for f in failures for p in f.problems), key=str))
 
 
 _WORDS: tuple[tuple[type[Exception], str, str], ...] = (

@@ -1,7 +1,7 @@
 """The stage `os`: install packages with dnf into an empty root, and write the root as a canonical layer.
 
 Request: {"packages": [NEVRA], "repository": folder with `repodata/`, "epoch": seconds since 1970}. Answer:
-{"diff_id", "size"}; the layer lies in `layer.tar.zst` of the current folder. The root exists only in the container.
+{"diff_id"}; the layer lies in `layer.tar.gz` of the current folder. The root exists only in the container.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def install(request: dict[str, Any]) -> dict[str, Any]:
     if done.returncode != 0:
         raise SystemExit("dnf did not install the packages of the lock")
     _tidy(root)
-    return write_layer(walk(root, int(request["epoch"])), "layer.tar.zst")
+    return write_layer(walk(root, int(request["epoch"])), "layer.tar.gz")
 
 
 if __name__ == "__main__":

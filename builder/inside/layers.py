@@ -2,7 +2,7 @@
 
 Request: {"archive": file that `docker save` wrote, "skip": number of layers below the first stage,
 "stages": [{"layers": number, "epoch": seconds since 1970}], "scratch": path that brought inputs and is left out}.
-Answer: [{"diff_id", "size"}], one a stage; the layers lie in `layer-<number>.tar.zst` of the current folder.
+Answer: [{"diff_id"}], one a stage; the layers lie in `layer-<number>.tar.gz` of the current folder.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def canonicalise(request: dict[str, Any]) -> list[dict[str, Any]]:
                     for name in own
                 ]
                 contents = merge(tars, stage["epoch"], os.fsencode(request["scratch"]))
-                answers.append(write_layer(contents, f"layer-{number}.tar.zst"))
+                answers.append(write_layer(contents, f"layer-{number}.tar.gz"))
     return answers
 
 

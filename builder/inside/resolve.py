@@ -69,7 +69,10 @@ def _closure(base: dnf.Base, specs: list[str]) -> dict[str, Any]:
         base.resolve()
     except dnf.exceptions.DepsolveError as error:
         raise RefusedError(
-            (f"the packages can not be installed together: {error}", "see what dnf says above")
+            (
+                f"the packages can not be installed together: {error}",
+                "add the repository that has what is missing, or leave out what is in conflict",
+            )
         ) from error
     return {_nevra(package): package for package in base.transaction.install_set}
 

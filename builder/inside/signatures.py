@@ -67,7 +67,7 @@ def _metadata(home: str, signed: str, signature: str) -> dict[str, str]:
     )
 
 
-def _packages(database: str, files: list[str]) -> dict[str, dict[str, str]]:
+def _packages(database: str, files: list[str], fingerprints: list[str]) -> dict[str, dict[str, str]]:
     """Judge packages. Lines of `rpmkeys --checksig --verbose`: rpm's lib/rpmchecksig.c."""
     verdicts = {}
     problems: list[tuple[str, str]] = []
@@ -82,7 +82,9 @@ def _packages(database: str, files: list[str]) -> dict[str, dict[str, str]]:
                 (f"{Path(file).name}: {verdict}", "the package is not what its maker signed; do not use it")
             )
         else:
-            verdicts[file] = verdict
+            # rpm prints the last 8 digits of a key's id; they name one of the keys that are known here
+            full = next((f for f in fingerprints if f.lower().endswith(verdict["key_id"])), verdict["key_id"])
+            verdicts[file] = {**verdict, "key_id": full.lower()[-16:]}
     if problems:
         raise RefusedError(*problems)
     return verdicts
@@ -123,7 +125,8 @@ def check(request: dict[str, Any]) -> dict[str, Any]:
         metadata = UNSIGNED
         if request["metadata_signature"] and keys:
             metadata = _metadata(home, request["metadata"], request["metadata_signature"])
-        return {"keys": keys, "metadata": metadata, "packages": _packages(database, request["packages"])}
+        fingerprints = [key["fingerprint"] for key in keys]
+        return {"keys": keys, "metadata": metadata, "packages": _packages(database, request["packages"], fingerprints)}
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
-LAYER_ZSTD = LAYER + "+zstd"
+LAYER_GZIP = LAYER + "+gzip"
 EMPTY = "application/vnd.oci.empty.v1+json"
 EMPTY_DATA = b"{}"
 

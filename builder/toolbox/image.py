@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shutil
@@ -9,22 +10,20 @@ import tarfile
 from pathlib import Path
 
 import docker.errors
-import zstandard
 
 from builder.core import documents
 from builder.core.digest import Digest
 from builder.core.errors import HostFailure, InputFailure, WorkFailure
 from builder.core.process import run
 from builder.core.progress import Progress
-from builder.engine.archive import UNCOMPRESSED_SIZE
 from builder.engine.engine import Engine
 from builder.inside.canonical import HashingWriter, merge, write_tar
 from builder.store import oci
 from builder.store.store import Store
 
 SUITE = "trixie"
-PACKAGES = ("createrepo-c", "dnf", "gnupg", "rpm", "zstd")
-TOOLS = ("createrepo_c", "dnf", "gpg", "python3", "rpm", "rpmkeys", "zstd")
+PACKAGES = ("createrepo-c", "dnf", "gnupg", "pigz", "rpm")
+TOOLS = ("createrepo_c", "dnf", "gpg", "pigz", "python3", "rpm", "rpmkeys")
 EPOCH = 1735689600  # 2025-01-01: a fixed day, so that nothing of the day of making stands in the image
 BOOTSTRAP_LIMIT = 1800
 PINNED = re.compile(r"(?P<name>[^@\s]+)@(?P<digest>sha256:[0-9a-f]{64})")
@@ -129,14 +128,15 @@ def _extract_layers(saved: Path, folder: Path) -> list[Path]:
 
 def _store_layers(store: Store, folder: Path, archives: list[Path], origin: str) -> oci.Descriptor:
     """Squash archives into one canonical layer and store it as an OCI image."""
-    target = folder / "layer.tar.zst"
+    target = folder / "layer.tar.gz"
     tars = [tarfile.open(path) for path in archives]  # noqa: SIM115 - closed below, after the merge has read them
     try:
-        with target.open("xb") as sink:
-            compressor = zstandard.ZstdCompressor(level=3, threads=2)
-            with compressor.stream_writer(sink, closefd=False) as stream:
-                plain = HashingWriter(stream)
-                write_tar(merge(tars, EPOCH, b".boss-builder"), plain)
+        with (
+            target.open("xb") as sink,
+            gzip.GzipFile(filename="", mode="wb", fileobj=sink, compresslevel=3, mtime=0) as stream,
+        ):
+            plain = HashingWriter(stream)
+            write_tar(merge(tars, EPOCH, b".boss-builder"), plain)
     finally:
         for tar in tars:
             tar.close()
@@ -156,10 +156,7 @@ def _store_layers(store: Store, folder: Path, archives: list[Path], origin: str)
         oci.Manifest(
             config=oci.Descriptor(media_type=oci.CONFIG, digest=store.put(config), size=len(config)),
             layers=(
-                oci.Descriptor(
-                    media_type=oci.LAYER_ZSTD, digest=digest, size=size,
-                    annotations={UNCOMPRESSED_SIZE: str(plain.size)},
-                ),
+                oci.Descriptor(media_type=oci.LAYER_GZIP, digest=digest, size=size),
             ),
         ),
         reference(),

@@ -113,9 +113,7 @@ def test_umask_and_owner_of_a_checkout_do_not_matter(tmp_path):
 
 def test_an_extended_attribute_that_is_not_utf8_keeps_its_bytes_and_leaves_the_paths_alone():
     value = b"\x01\x00\x00\x02\xff\xfe=\n"
-    entry = Entry(
-        "ü".encode(), canonical.REGULAR, 0o644, 0, 0, 0, attributes=((b"security.capability", value),)
-    )
+    entry = Entry("ü".encode(), canonical.REGULAR, 0o644, 0, 0, 0, attributes=((b"security.capability", value),))
     found = members(packed([(entry, io.BytesIO)]))
     assert list(found) == ["ü"]
     stored = found["ü"].pax_headers["SCHILY.xattr.security.capability"]
@@ -172,9 +170,7 @@ names = st.binary(min_size=1, max_size=160).filter(lambda n: not {0, 47} & set(n
     attributes=st.dictionaries(st.just(b"user.x"), st.binary(max_size=300)),
 )
 def test_whatever_an_entry_holds_tarfile_reads_back(name, mode, owner, when, data, attributes):
-    entry = Entry(
-        name, canonical.REGULAR, mode, owner, owner, when, len(data), attributes=tuple(attributes.items())
-    )
+    entry = Entry(name, canonical.REGULAR, mode, owner, owner, when, len(data), attributes=tuple(attributes.items()))
     written = packed([(entry, lambda: io.BytesIO(data))])
     assert len(written) % 10240 == 0
     with tarfile.open(fileobj=io.BytesIO(written)) as archive:

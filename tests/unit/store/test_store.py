@@ -38,7 +38,7 @@ def test_a_blob_is_named_by_its_digest_and_read_only(store):
     assert store.read(digest) == b"hello"
 
 
-def test_a_file_with_another_digest_than_expected_is_not_stored_and_stays(store, tmp_path):
+def test_a_file_with_another_digest_than_expected_is_not_stored_and_stays(store):
     store.create()
     with store.workspace("test") as folder:
         (folder / "file").write_bytes(b"data")
