@@ -99,7 +99,9 @@ class Decoder:
                 continue  # used up when files were read
             self.places.update({(*path, name): given[name].at} if name in given else {})
             value = self.attribute(given.get(name), attribute_kind, block, (*path, name))
-            if value is not msgspec.UNSET:
+            if value is msgspec.UNSET:
+                given.pop(name, None)  # null: as if it were not there
+            else:
                 values[name] = value
         values |= self.body(block.body, kind.blocks, block.at, f"in {block}", path)
         check = _CHECKS.get(kind.becomes) if kind.becomes else None

@@ -60,6 +60,17 @@ def test_source_is_replaced_whole(write: Any):
     assert clhep.version == "2.4.7.1"
 
 
+def test_null_takes_back_what_the_base_says(write: Any):
+    recipe = write(
+        'release "bad" "1" {\n  extends = "whole-1.0"\n  title = "x"\n  date = "2020-01-01"\n  license = "x"\n}\n'
+        'document "notes" {\n  file = null\n  url = "https://a.example/"\n  sha256 = "' + "0" * 64 + '"\n}\n'
+        "validation {\n  time_limit = null\n}\n"
+    )
+    loaded = load(recipe, {}, {}).recipe
+    assert (loaded.document[0].file, loaded.document[0].url) == (None, "https://a.example/")
+    assert loaded.validation.time_limit == 600
+
+
 def test_values_are_typed(whole: Any):
     assert whole.recipe.release.date == date(2020, 2, 29)
     assert whole.recipe.release.title == "Whole 1.0"
