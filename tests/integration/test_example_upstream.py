@@ -5,10 +5,12 @@ The root is bootstrapped with everything that the repository holds, by the dnf o
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +85,12 @@ def bootstrapped(engine: Engine, tree: Path, tmp_path_factory: pytest.TempPathFa
     script = BOOTSTRAP
     for name, value in names.items():
         script = script.replace(name, value)
-    toolbox = open_toolbox(Store(builder_store()), engine, PlainProgress())
+    with warnings.catch_warnings():
+        # what makes the store leaves its own connection to the engine for the collector to close
+        warnings.simplefilter("ignore", ResourceWarning)
+        store = Store(builder_store())
+        gc.collect()
+    toolbox = open_toolbox(store, engine, PlainProgress())
     done = engine.run(
         toolbox.image_id,
         ["/bin/sh", "-c", script],
