@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import os
 import re
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -99,9 +101,27 @@ def _parser() -> Callable[[str], Any]:
     which this grammar does not use. Both can be imported as usual afterwards.
     """
     with _imported_as("regex", None), _imported_as("hcl2", _bare_package("hcl2")):
-        from hcl2.parser import parser
-    parse_text: Callable[[str], Any] = parser().parse
+        from hcl2 import parser as module
+    module.PARSER_FILE = grammar_file(module.PARSER_FILE, os.environ)
+    parse_text: Callable[[str], Any] = module.parser().parse
     return parse_text
+
+
+def grammar_file(installed: Path, environment: Mapping[str, str]) -> Path:
+    """Choose where lark keeps the compiled grammar, which takes seconds to make: beside python-hcl2, as it does itself.
+
+    Where that folder cannot be written (installed by root, used by others) and holds none, in the user's own cache
+    (XDG_CACHE_HOME, by default ~/.cache), which is made.
+    """
+    if installed.exists() or os.access(installed.parent, os.W_OK):
+        return installed
+    home = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME") or "~").expanduser() / ".cache")
+    folder = Path(home) / "boss-builder"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return installed
+    return folder / "hcl2-grammar.bin"
 
 
 def _bare_package(name: str) -> types.ModuleType:
