@@ -166,12 +166,12 @@ def promised_environment(lock: Lock) -> dict[str, str]:
     return merged | lock.recipe.package.environment
 
 
-def broken_promises(promised: Mapping[str, str], printed: bytes) -> tuple[str, ...]:
+def broken_promises(promised: Mapping[str, str], printed: str) -> tuple[str, ...]:
     """Read PRINT_VARIABLES: name each variable that is not as promised.
 
     Of a search path (its name ends with PATH) every folder must be there; a shell may add its own.
     """
-    entries = (entry.partition("=") for entry in printed.decode("utf-8", "replace").split("\0") if entry)
+    entries = (entry.partition("=") for entry in printed.split("\0") if entry)
     found = {name: value for name, _, value in entries}
     findings = []
     for name, value in promised.items():

@@ -1,25 +1,22 @@
 """The image holds the packages of the lock, whole."""
-# ruff: noqa: INP001, S101 - pytest runs copies of these files; checks are asserts
+# ruff: noqa: INP001 - pytest runs copies of these files
 
 from __future__ import annotations
 
 from builder.boot.machine import Machine
 from builder.lock.model import Lock
-from builder.validation import facts
+from builder.validation import expect, facts
 
 LIMIT = 240
 
 
 def test_the_packages_are_those_of_the_lock(machine: Machine, lock: Lock) -> None:
     """Epoch, version, release and architecture count; a package more or less does too."""
-    done = machine.run(facts.QUERY_PACKAGES, time_limit=LIMIT)
-    assert done.exit_code == 0, done.stderr.decode("utf-8", "replace")
-    installed = facts.installed_packages(done.stdout.decode())
-    assert facts.package_differences(facts.expected_packages(lock), installed) == ()
+    listing = expect.success(machine.run(facts.QUERY_PACKAGES, time_limit=LIMIT))
+    expect.nothing(facts.package_differences(facts.expected_packages(lock), facts.installed_packages(listing)))
 
 
 def test_no_packaged_file_differs_but_what_a_site_configures(machine: Machine) -> None:
     """Programs, libraries and data are as their packages brought them; see `facts.changed_files` for the rule."""
     done = machine.run(facts.VERIFY_PACKAGES, time_limit=LIMIT)
-    assert done.stderr.decode("utf-8", "replace").strip() == ""
-    assert facts.changed_files(done.stdout.decode("utf-8", "replace")) == ()
+    expect.nothing(facts.changed_files((done.stdout + done.stderr).decode("utf-8", "replace")))

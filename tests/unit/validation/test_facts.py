@@ -92,12 +92,12 @@ def test_a_report_that_was_cut_is_not_complete() -> None:
     assert not facts.is_complete(LOADER_REPORT.removesuffix("done\n"))
 
 
-def printed(shell: str, variables: dict[str, str], names: list[str]) -> bytes:
+def printed(shell: str, variables: dict[str, str], names: list[str]) -> str:
     done = subprocess.run(
         [shell, "-c", facts.PRINT_VARIABLES, "sh", *names], env=variables, capture_output=True, check=True
     )
     assert done.stderr == b""
-    return done.stdout
+    return done.stdout.decode()
 
 
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
