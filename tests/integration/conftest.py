@@ -16,7 +16,7 @@ from builder.inside.canonical import DIRECTORY, REGULAR, SYMBOLIC_LINK, Content,
 from builder.store import oci
 from builder.store.store import Store
 
-TOOLS = "sh sleep cat echo env printf mkdir ls rm id sha256sum head setsid true stat test touch find grep sed tr"
+TOOLS = "sh sleep cat echo env printf mkdir ls rm id sha256sum head setsid true stat test touch find grep sed tr tty"
 PASSWD = b"root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"
 
 ImageMaker = Callable[..., oci.Descriptor]
