@@ -10,7 +10,6 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import IO
 
 import msgspec
 
@@ -24,9 +23,7 @@ from builder.store.store import Store
 def read_layer(store: Store, layer: oci.Descriptor) -> Iterator[bytes]:
     """Yield a layer's tar, uncompressed, in pieces. Raises WorkFailure where it is missing or damaged."""
     with store.open(layer.digest) as stored:
-        stream: IO[bytes] = stored
-        if layer.media_type == oci.LAYER_GZIP:
-            stream = gzip.GzipFile(fileobj=stored)
+        stream = gzip.GzipFile(fileobj=stored) if layer.media_type == oci.LAYER_GZIP else stored
         try:
             while chunk := stream.read(CHUNK):
                 yield chunk

@@ -1,0 +1,280 @@
+"""Building: the same lock gives the same bytes, without a network, whatever the host looks like, whatever kills it.
+
+The example release is built: its operating system is made of Debian binaries and stands in for an Enterprise Linux.
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import tarfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from builder.engine.archive import read_layer
+from builder.inside.canonical import REGULAR, HashingWriter, merge
+from builder.store.verify import verify
+from tests.integration.spine import MINIBOSS, Ran, Workplace, example_upstream, miniboss
+
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("miniboss")]
+
+
+@pytest.fixture(scope="module")
+def built() -> Workplace:
+    return miniboss()
+
+
+def digest(work: Workplace) -> str:
+    ran = work.run("build", MINIBOSS, "--json", time_limit=1200)
+    assert ran.code == 0, ran.err
+    return ran.json["digest"]
+
+
+def failed(ran: Ran, code: int, *said: str) -> None:
+    assert ran.code == code, ran.err
+    for words in said:
+        assert words in ran.err
+    assert "Traceback" not in ran.err
+
+
+# -- the same bytes ------------------------------------------------------------------------------------------------
+
+
+def test_two_builds_in_two_folders_with_another_user_umask_and_time_zone_are_identical(built, tmp_path):
+    """Nothing built is in the second store, and the engine builds without its cache."""
+    work = built.copy(tmp_path / "another" / "folder", without="stage/")
+    work.store.remove_reference(MINIBOSS)
+    for path in (work.folder, *work.folder.rglob("*")):
+        os.chown(path, 4711, 4711, follow_symlinks=False)
+    group = Path("/var/run/docker.sock").stat().st_gid
+    # another user, who may read this checkout wherever it lies, and talk to the engine, and nothing more
+    user = (
+        "setpriv", "--reuid=4711", "--regid=4711", f"--groups={group}",
+        "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search",
+    )  # fmt: skip
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    ran = work.run(
+        "build", MINIBOSS, "--json",
+        prefix=(*user, "sh", "-c", 'umask 077; exec "$@"', "sh"),
+        environment={"TZ": "Asia/Shanghai", "HOME": str(work.folder), "LANG": "C"},
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert not any(stage["stored"] for stage in ran.json["stages"])
+    assert ran.json["digest"] == digest(built)
+    assert verify(work.store) == ()
+
+
+def tree(layers: list[tarfile.TarFile]) -> dict[bytes, tuple]:
+    """Every path of a root with what is compared: all but times, which a plain docker build does not control."""
+    found = {}
+    for entry, opener in merge(layers, 2**40, b".boss-builder"):
+        content = None
+        if entry.kind == REGULAR and opener is not None:
+            hashing = HashingWriter(None)
+            with opener() as stream:
+                hashing.write(stream.read())
+            content = hashing.digest
+        found[entry.path] = (entry.kind, oct(entry.mode), entry.uid, entry.gid, entry.link, entry.attributes, content)
+    return found
+
+
+def test_docker_build_by_hand_in_the_rendered_context_gives_the_same_root(built, tmp_path):
+    context = tmp_path / "context"
+    ran = built.run("render", MINIBOSS, str(context))
+    assert ran.code == 0, ran.err
+    tag = f"boss-builder-test/{tmp_path.name.lower()}:by-hand"
+    plain = {**os.environ, "DOCKER_BUILDKIT": "0"}
+    subprocess.run(
+        ["docker", "build", "--quiet", "--no-cache", "--network", "none", "--tag", tag, "."],
+        cwd=context, env=plain, check=True, capture_output=True,
+    )  # fmt: skip
+    try:
+        subprocess.run(["docker", "save", "--output", tmp_path / "saved.tar", tag], check=True)
+        inspected = json.loads(subprocess.run(["docker", "inspect", tag], check=True, capture_output=True).stdout)[0]
+    finally:
+        subprocess.run(["docker", "rmi", "--force", tag], check=True, capture_output=True)
+    with tarfile.open(tmp_path / "saved.tar") as saved:
+        names = json.load(saved.extractfile("manifest.json"))[0]["Layers"]
+        by_hand = tree([tarfile.open(fileobj=saved.extractfile(name)) for name in names])
+    manifest = built.store.manifest(built.store.find(MINIBOSS))
+    with ExitStack() as stack:
+        layers = []
+        for number, layer in enumerate(manifest.layers):
+            path = tmp_path / f"{number}.tar"
+            with path.open("wb") as sink:
+                for chunk in read_layer(built.store, layer):
+                    sink.write(chunk)
+            layers.append(stack.enter_context(tarfile.open(path)))
+        ours = tree(layers)
+    assert {p for p in by_hand if by_hand[p] != ours.get(p)} | (ours.keys() - by_hand.keys()) == set()
+    config = json.loads(built.store.read(manifest.config.digest))["config"]
+    assert sorted(inspected["Config"]["Env"]) == sorted(config["Env"])
+    assert inspected["Config"]["Cmd"] == config["Cmd"]
+
+
+def test_a_rendered_context_is_the_same_each_time_and_is_not_written_over(built, tmp_path):
+    for name in ("one", "two"):
+        assert built.run("render", MINIBOSS, str(tmp_path / name)).code == 0
+    assert subprocess.run(["diff", "-r", tmp_path / "one", tmp_path / "two"], check=False).returncode == 0
+    failed(built.run("render", MINIBOSS, str(tmp_path / "one")), 2, "is not empty", "name a new folder")
+
+
+# -- no network ------------------------------------------------------------------------------------------------------
+
+
+def test_build_and_validation_make_no_network_connection(built, tmp_path):
+    """Our processes run where there is no network at all, and are traced; our containers are joined to none."""
+    work = built.copy(tmp_path / "work", without="stage/boss/")
+    since = str(int(time.time()))
+    for command in ("build", "validate"):
+        trace = tmp_path / f"{command}.strace"
+        prefix = ("unshare", "--net", "strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg", "-o", str(trace))
+        ran = work.run(command, MINIBOSS, prefix=prefix)
+        assert ran.code == 0, ran.err
+        calls = trace.read_text()
+        assert "AF_UNIX" in calls  # the engine's socket: the trace does see connections
+        assert not re.search(r"AF_INET6?\b", calls)
+    until = str(int(time.time()) + 1)
+    events = subprocess.run(
+        ["docker", "events", "--since", since, "--until", until, "--filter", "type=network", "--format", "{{json .}}"],
+        check=True, capture_output=True, text=True,
+    ).stdout.splitlines()  # fmt: skip
+    joined = {json.loads(event)["Actor"]["Attributes"]["name"] for event in events}
+    assert joined == {"none"}
+
+
+# -- plain tools ----------------------------------------------------------------------------------------------------
+
+
+def test_skopeo_docker_and_coreutils_read_the_store(built, tmp_path):
+    images = built.folder / "images"
+    inspected = subprocess.run(
+        ["skopeo", "inspect", f"oci:{images}:{MINIBOSS}"], check=True, capture_output=True, text=True
+    ).stdout
+    assert json.loads(inspected)["Digest"] == digest(built)
+    archive = tmp_path / "miniboss.tar"
+    tag = f"boss-builder-test/{tmp_path.name.lower()}:copied"
+    subprocess.run(
+        ["skopeo", "copy", "--quiet", f"oci:{images}:{MINIBOSS}", f"docker-archive:{archive}:{tag}"], check=True
+    )
+    subprocess.run(["docker", "load", "--quiet", "--input", archive], check=True, capture_output=True)
+    try:
+        said = subprocess.run(
+            ["docker", "run", "--rm", "--network", "none", tag, "boss.exe"], capture_output=True, text=True, check=False
+        )
+    finally:
+        subprocess.run(["docker", "rmi", "--force", tag], check=True, capture_output=True)
+    assert said.stdout.splitlines()[0] == "BOSS version: 1.0.0"
+    assert said.returncode != 0
+    check = "printf '%s\\n' * | sed 's/.*/&  &/' | sha256sum -c --strict --quiet"
+    assert subprocess.run(check, shell=True, cwd=images / "blobs" / "sha256", check=False).returncode == 0  # noqa: S602
+
+
+# -- what is built already -------------------------------------------------------------------------------------------
+
+
+def test_with_nothing_to_do_no_engine_is_asked(built):
+    ran = built.run("build", MINIBOSS, "--json", environment={"DOCKER_HOST": "unix:///nowhere/docker.sock"})
+    assert ran.code == 0, ran.err
+    assert all(stage["stored"] for stage in ran.json["stages"])
+
+
+def test_another_release_on_the_same_base_shares_its_stages(built, tmp_path):
+    work = built.copy(tmp_path / "work")
+    other = work.recipes / "miniboss-1.0.1"
+    shutil.copytree(work.recipes / MINIBOSS, other)
+    recipe = other / "recipe.hcl"
+    text = re.sub(r'release "miniboss" "1\.0\.0"', 'release "miniboss" "1.0.1"', recipe.read_text())
+    recipe.write_text(re.sub(r'date( *)= "2020-\d\d-\d\d"', r'date\1= "2020-09-01"', text))
+    ran = work.run("freeze", "miniboss-1.0.1")
+    assert ran.code == 0, ran.err
+    ran = work.run("build", "miniboss-1.0.1", "--json")
+    assert ran.code == 0, ran.err
+    assert [s["name"] for s in ran.json["stages"] if not s["stored"]] == ["boss"]
+    assert ran.json["digest"] != digest(built)
+
+
+# -- what goes wrong ---------------------------------------------------------------------------------------------------
+
+
+def test_without_an_engine_the_cure_is_named(built, tmp_path):
+    work = built.copy(tmp_path / "work", without="stage/boss/")
+    ran = work.run("build", MINIBOSS, environment={"DOCKER_HOST": "unix:///nowhere/docker.sock"})
+    failed(ran, 3, "no Docker Engine answers", "DOCKER_HOST")
+
+
+def test_without_a_lock_the_next_command_is_named(built, tmp_path):
+    work = built.copy(tmp_path / "work")
+    work.lock(MINIBOSS).unlink()
+    failed(work.run("build", MINIBOSS), 2, "is not frozen", f"boss-builder freeze {MINIBOSS}")
+
+
+def test_a_recipe_that_changed_after_it_was_frozen_is_refused(built, tmp_path):
+    work = built.copy(tmp_path / "work")
+    with (work.recipes / "tinyel-1" / "recipe.hcl").open("a") as base:
+        base.write("\n# a remark\n")
+    failed(work.run("build", MINIBOSS), 2, "tinyel-1/recipe.hcl changed after it was frozen", "boss-builder freeze")
+
+
+def test_a_damaged_lock_is_the_inputs_fault(built, tmp_path):
+    work = built.copy(tmp_path / "work")
+    work.lock(MINIBOSS).write_text("{}")
+    failed(work.run("build", MINIBOSS), 2, "is not a lock", "--update")
+
+
+def test_a_missing_input_is_named(built, tmp_path):
+    work = built.copy(tmp_path / "work", without="stage/")
+    lock = json.loads(work.lock(MINIBOSS).read_text())
+    package = lock["repositories"][0]["packages"][0]
+    work.store.blob_path(package["blob"]["digest"]).unlink()
+    failed(work.run("build", MINIBOSS), 4, package["blob"]["digest"], "boss-builder freeze")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        ("exec { '/bin/true': }\n", "the puppet template is not idempotent: its second run changed something"),
+        ("file { '/no/such/folder/x': content => 'x' }\n", "puppet failed in its first run"),
+        ("this is no puppet\n", "puppet failed in its first run"),
+    ],
+)
+def test_a_puppet_template_that_can_not_be_trusted_fails_the_build(built, tmp_path, manifest, said):
+    work = built.copy(tmp_path / "work")
+    (work.recipes / "tinyel-1" / "puppet" / "site.pp").write_text(manifest)
+    ran = work.run("freeze", MINIBOSS)
+    assert ran.code == 0, ran.err
+    ran = work.run("build", MINIBOSS)
+    failed(ran, 4, "the stage site failed", said)
+    assert verify(work.store) == ()
+
+
+def test_killed_at_any_moment_the_store_verifies_and_the_next_run_finishes(built, tmp_path):
+    work = built.copy(tmp_path / "work", without="stage/")
+    work.store.remove_reference(MINIBOSS)
+    seed = 20260102
+    dice = random.Random(seed)
+    for _ in range(5):
+        process = work.start("build", MINIBOSS)
+        time.sleep(dice.uniform(0.5, 20))
+        process.kill()
+        process.wait()
+        assert verify(work.store) == (), f"seed {seed}"
+    assert digest(work) == digest(built)
+    assert verify(work.store) == ()
+    assert [p.name for p in (work.folder / "images" / "tmp").iterdir() if not p.name.startswith("keep-")] == []
+
+
+def test_the_example_is_frozen_again_without_fetching(built, tmp_path):
+    work = built.copy(tmp_path / "work")
+    with example_upstream() as elsewhere:
+        assert elsewhere != work.variables["upstream"]
+    ran = work.run("freeze", MINIBOSS, "--json")
+    assert ran.code == 0, ran.err
+    assert (ran.json["fetched_files"], ran.json["lock_changed"]) == (0, False)
