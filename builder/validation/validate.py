@@ -32,12 +32,13 @@ LOCK_ANNOTATION = "boss-builder.lock"
 STATE_ANNOTATION = "boss-builder.validation.state"
 SUITE_KEY = "validation.suite"
 SHAPE = "oci"
+BOOT = "boot"
 STANDARD_LIMIT = 300
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A validation that was done: what it found, where it is stored, where people read it, seconds by suite."""
+    """A validation that was done: what it found, where it is stored, where people read it, seconds by step (`boot`, then suites)."""
 
     evidence: Evidence
     descriptor: oci.Descriptor
@@ -80,8 +81,10 @@ def validate(
         if lock.recipe.validation is not None:
             suite = recipe_suite(store, lock.sources[SUITE_KEY], folder / "recipe")
             planned.append((suite, lock.recipe.validation.time_limit))
+        began = time.monotonic()
         with listener.task(f"boot {release}"):
             machine = DockerMachine.boot(engine, store, descriptor)
+        booted = time.monotonic() - began
         with machine:
             suites, seconds = _run(planned, machine, folder, evidence_folder, listener)
     if lock.recipe.validation is None:
@@ -89,7 +92,7 @@ def validate(
         suites.append(Suite(name="recipe", digest="", checks=(), problems=(problem,)))
     evidence = _evidence(lock, descriptor, Digest.of(data), tuple(suites))
     stored = store_evidence(store, evidence, descriptor)
-    return Outcome(evidence, stored, _write_report(evidence, report_folder), seconds)
+    return Outcome(evidence, stored, _write_report(evidence, report_folder), {BOOT: booted, **seconds})
 
 
 @contextmanager
