@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
+import logging
 import os
 import shutil
 import signal
@@ -23,13 +25,15 @@ import msgspec
 
 from builder.boot.machine import Machine
 from builder.boot.remote import serve
-from builder.core.errors import InputFailure
+from builder.core.errors import HostFailure, InputFailure
+from builder.core.process import run
 from builder.inside.canonical import HashingWriter, walk_source, write_tar
 from builder.lock.model import Source
 from builder.store.store import Store
 from builder.validation import records
 from builder.validation.outcome import Suite
 
+log = logging.getLogger(__name__)
 STANDARD = Path(__file__).with_name("standard")
 SETTINGS = "[pytest]\nxfail_strict = true\n"
 ALLOWED_CODES = (0, 1)
@@ -77,8 +81,10 @@ def _protect(folder: Path) -> None:
             path.chmod(0o555 if path.is_dir() else 0o444)
 
 
-def run_suite(suite: SuiteFolder, machine: Machine, lock: Path, *, work: Path, log: Path, time_limit: float) -> Suite:
-    """Run a suite to its end or for `time_limit` seconds; what it prints is added to `log`.
+def run_suite(
+    suite: SuiteFolder, machine: Machine, lock: Path, *, work: Path, log_file: Path, time_limit: float
+) -> Suite:
+    """Run a suite to its end or for `time_limit` seconds; what it prints is added to `log_file`.
 
     `lock` is the lock's file; `work` is an empty folder for the suite's home and temporary files. Everything that the
     suite started on this host or in the machine is ended when this returns.
@@ -86,7 +92,7 @@ def run_suite(suite: SuiteFolder, machine: Machine, lock: Path, *, work: Path, l
     recorded = work / "records"
     recorded.touch()
     deadline = time.monotonic() + time_limit
-    with _serving(machine, deadline) as connection, log.open("ab") as sink:
+    with _serving(machine, deadline) as connection, log_file.open("ab") as sink:
         options = {
             "--machine-descriptor": connection.fileno(),
             "--machine-time-limit": time_limit,
@@ -122,7 +128,25 @@ def _command(folder: Path, work: Path) -> list[str]:
     settings.write_text(SETTINGS, "utf-8")
     options = ["-c", settings, f"--rootdir={folder}", f"--confcutdir={folder}", f"--basetemp={work / 'basetemp'}"]
     options += ["-p", "no:cacheprovider", "-p", "builder.validation.plugin", "--color=no", "--tb=short", "-v"]
-    return [sys.executable, "-P", "-B", "-m", "pytest", *map(str, options), str(folder)]
+    return [*_without_network(), sys.executable, "-P", "-B", "-m", "pytest", *map(str, options), str(folder)]
+
+
+@functools.cache
+def _without_network() -> tuple[str, ...]:
+    """Spell what starts a program in a network namespace of its own, where nothing but the program is.
+
+    As root that needs CAP_SYS_ADMIN, else a user namespace. Where the host allows neither, the machine is cut off
+    from the network all the same; only the suite's own process is not, and that is said.
+    """
+    for options in (("--net",), ("--map-current-user", "--net")):
+        words = ("unshare", *options, "--")
+        try:
+            if run((*words, "true"), time_limit=10, check=False).returncode == 0:
+                return words
+        except HostFailure:
+            break
+    log.warning("this host lets no process give up the network (unshare --net): pytest itself keeps it")
+    return ()
 
 
 def _environment(work: Path) -> dict[str, str]:
@@ -148,13 +172,15 @@ def _serving(machine: Machine, deadline: float) -> Iterator[Connection]:
     near, far = Pipe()
     server = threading.Thread(target=serve, args=(machine, near, deadline), daemon=True)
     server.start()
+    patience = 0.0
     try:
         yield far
+        patience = CLOSING_LIMIT  # none after an interruption: the machine is about to be closed
     finally:
         far.close()
         with socket.socket(fileno=os.dup(near.fileno())) as ending, contextlib.suppress(OSError):
             ending.shutdown(socket.SHUT_RDWR)  # wakes the server, whoever else still holds the far end
-        server.join(CLOSING_LIMIT)
+        server.join(patience)
         near.close()
 
 

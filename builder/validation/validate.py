@@ -38,7 +38,7 @@ STANDARD_LIMIT = 300
 
 @dataclass(frozen=True)
 class Outcome:
-    """A validation that was done: what it found, where it is stored, where people read it, seconds by step (`boot`, then suites)."""
+    """A validation that was done: what it found, where it lies, and seconds by step (`boot`, then each suite)."""
 
     evidence: Evidence
     descriptor: oci.Descriptor
@@ -119,7 +119,7 @@ def _run(
         log.unlink(missing_ok=True)
         with progress.task(f"suite {suite.name}"):
             suites.append(
-                run_suite(suite, machine, folder / lock_file.NAME, work=work, log=log, time_limit=float(limit))
+                run_suite(suite, machine, folder / lock_file.NAME, work=work, log_file=log, time_limit=float(limit))
             )
         seconds[suite.name] = time.monotonic() - began
     return suites, seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import pty
@@ -13,9 +14,15 @@ import termios
 import time
 from pathlib import Path
 
+import docker.errors
 import pytest
 
+from builder.core.digest import Digest
 from builder.engine.engine import OWNER, Engine
+from builder.inside.canonical import walk_source, write_tar
+from builder.lock import file as lock_file
+from builder.lock.model import Blob, Lock, Source
+from builder.recipe.load import load
 from builder.store.store import Store
 from tests.integration.spine import COMMAND, Ran, Workplace
 
@@ -193,6 +200,84 @@ def test_list_of_an_absent_store_is_empty_and_says_what_comes_next(tmp_path: Pat
 
 
 # -- validate -----------------------------------------------------------------------------------------------------
+
+
+def frozen_place(folder: Path, make_image, suite: str) -> Workplace:
+    """A recipe with its lock and image, as freeze and build would leave them; the image is busybox."""
+    place = Workplace(folder)
+    recipe = place.recipes / "tiny-1.0" / "recipe.hcl"
+    (recipe.parent / "validation").mkdir(parents=True)
+    (recipe.parent / "validation" / "test_tiny.py").write_text(suite)
+    recipe.write_text(RECIPE + '\nvalidation {\n  suite = "validation"\n}\n')
+    tar = io.BytesIO()
+    write_tar(walk_source(recipe.parent / "validation", 0), tar)
+    blob = Blob(digest=str(place.store.put(tar.getvalue())), size=len(tar.getvalue()))
+    lock = Lock(
+        version=1,
+        recipe=load(recipe, {}, {}).recipe,
+        recipe_files={"tiny-1.0": Blob(digest=str(Digest.of(recipe.read_bytes())), size=recipe.stat().st_size)},
+        builder_image=blob,
+        repositories=(),
+        os_packages=(),
+        frozen_repository={},
+        sources={"validation.suite": Source(source="tiny-1.0/validation", blob=blob, kind="directory")},
+    )
+    lock_file.write(lock, place.lock("tiny-1.0"))
+    make_image(place.store, "tiny-1.0", annotations={"boss-builder.lock": str(Digest.of(lock_file.encode(lock)))})
+    return place
+
+
+def test_validate_gives_its_result_as_text_and_json(make_image, tmp_path: Path) -> None:
+    place = frozen_place(tmp_path, make_image, "def test_tiny(host): assert host.run('true').rc == 0\n")
+    ran = boss_builder(place, "validate", "tiny-1.0", "--json")
+    assert ran.code == 1, ran.err
+    assert ran.json["state"] == "FAILED"  # busybox's system has no rpm
+    assert {suite["name"]: len(suite["checks"]) for suite in ran.json["suites"]} == {"standard": 8, "recipe": 1}
+    assert ran.json["suites"][1]["checks"][0] == {"name": "test_tiny.py::test_tiny", "outcome": "passed", "message": ""}
+    assert Path(ran.json["report"]).is_file()
+    text = boss_builder(place, "validate", "tiny-1.0")
+    assert text.code == 1
+    assert "failed: test_packages.py::test_the_packages_are_those_of_the_lock" in text.out
+    assert ran.json["artifact"] in text.out
+    listed = boss_builder(place, "list", "--json").json
+    assert [(v["state"], v["of_present_image"]) for v in listed["validations"]] == [("FAILED", True)]
+
+
+def test_validate_that_is_interrupted_stops_at_once_and_leaves_nothing(
+    make_image, engine: Engine, tmp_path: Path
+) -> None:
+    place = frozen_place(tmp_path, make_image, "def test_hang(host): host.run('echo here > /mark; sleep 16180')\n")
+    with subprocess.Popen(
+        [COMMAND, "validate", "tiny-1.0"],
+        cwd=place.folder,
+        env=place.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        deadline = time.monotonic() + 30
+        while not any("16180" in words for words in processes_of(engine, process.pid)):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        before = place.contents()
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        assert time.monotonic() - began < 3
+    assert containers_of(engine, process.pid) == []
+    assert list((place.folder / "images" / "tmp").iterdir()) == []
+    assert place.contents() == before
+
+
+def processes_of(engine: Engine, process: int) -> list[str]:
+    """Command lines in the containers of a process."""
+    lines = []
+    for container in containers_of(engine, process):
+        try:
+            found = engine.client.api.top(container)
+        except docker.errors.APIError:
+            continue  # it is starting, or gone
+        lines += [" ".join(words) for words in found["Processes"]]
+    return lines
 
 
 def test_validate_names_the_command_that_comes_first(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def judge(engine: Engine, rpms: Path, folder: Path, harm: str) -> Suite:
             machine,
             folder / lock_file.NAME,
             work=folder / "work",
-            log=folder / "log",
+            log_file=folder / "log",
             time_limit=LIMIT,
         )
 

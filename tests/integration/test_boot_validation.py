@@ -102,7 +102,7 @@ class Judge:
         lock_file.write(make_lock(blob), lock)
         work = self.folder / "work"
         work.mkdir()
-        return run_suite(suite, self.machine, lock, work=work, log=self.log, time_limit=time_limit)
+        return run_suite(suite, self.machine, lock, work=work, log_file=self.log, time_limit=time_limit)
 
 
 @pytest.fixture
@@ -251,6 +251,19 @@ def test_neither_the_callers_environment_nor_files_above_the_suite_count(
     (judge.folder / "conftest.py").write_text("raise RuntimeError")
     (judge.folder / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option")
     suite = judge(test_a="import os\ndef test_a(): assert 'DOCKER_HOST' not in os.environ")
+    assert suite.state is State.PASSED, judge.log.read_text()
+
+
+def test_the_suites_own_process_has_no_network_either(judge: Judge) -> None:
+    suite = judge(
+        test_a="""
+import socket
+
+def test_a(host):
+    assert [name for _, name in socket.if_nameindex()] == ["lo"]
+    assert host.run("true").succeeded
+"""
+    )
     assert suite.state is State.PASSED, judge.log.read_text()
 
 
