@@ -86,18 +86,20 @@ while read -r file; do
         "$loader" --verify "$file" > /dev/null 2>&1
         case $? in 0 | 2) ;; *) continue ;; esac
         echo "= $file"
-        "$loader" --list "$file" 2>&1 | grep -E 'not found|error while loading'
+        "$loader" --list "$file" 2>&1
     done
 done
 echo done
 """
 """Asks the image's own loaders, as ldd does, but once for all files.
 
-Gives `+ PATH` for each library, `= PATH` for each file that a loader takes, and below that what the loader misses.
+Gives `+ PATH` for each library, `= PATH` for each file that a loader takes, and below that what the loader says.
 What no loader takes (relocatable files, static programs, other processors' files) is none of its business.
 """
 OS_PLUGIN = re.compile(r"(/usr)?/(lib|lib64|libexec)/(x86_64-linux-gnu/|i386-linux-gnu/)?[^/]+/.+")
 """A file in a folder of its own below a library folder (which Debian names for the architecture)."""
+COMPLAINTS = ("not found", "error while loading")
+"""What stands in every line by which a loader complains."""
 MISSING = (
     re.compile(r"\s*(?P<what>\S+) => not found"),
     re.compile(r".*error while loading shared libraries: (?P<what>[^:]+): cannot open.*"),
@@ -119,7 +121,7 @@ def unresolved(report: str) -> tuple[str, ...]:
     for line in lines:
         if line.startswith("= "):
             file = line[2:]
-        elif file and line != "done" and not line.startswith("+ "):
+        elif file and any(complaint in line for complaint in COMPLAINTS):
             what = _missing(line)
             if what is None:
                 findings.append(f"{file}: {line.strip()}")

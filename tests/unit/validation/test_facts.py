@@ -61,6 +61,8 @@ LOADER_REPORT = """\
 + /usr/lib64/libfound.so.1
 + /usr/lib64/libc.so.6
 = /usr/bin/good
+\tlinux-vdso.so.1 (0x00007ffd2a5e6000)
+\tlibfound.so.1 => /usr/lib64/libfound.so.1 (0x00007f6d6b000000)
 = /usr/bin/broken
 \tlibfound.so.1 => not found
 = /usr/bin/older
