@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -192,17 +192,19 @@ def _wait(container: Container, time_limit: float) -> int:
 
 
 def _follow(container: Container, log_file: Path | None, tail: list[bytes]) -> None:
+    """Copy what a container writes to a file, and keep the last lines; ends when the container does."""
     lines: list[bytes] = []
     try:
-        sink = log_file.open("ab") if log_file else None
-        for chunk in container.attach(stream=True, logs=True, stdout=True, stderr=True):
-            if sink:
-                sink.write(chunk)
-                sink.flush()
-            lines += chunk.splitlines(keepends=True)
-            del lines[:-TAIL_LINES]
-        if sink:
-            sink.close()
+        with ExitStack() as stack:
+            sink = stack.enter_context(log_file.open("ab")) if log_file else None
+            # the engine's log, not an attachment: it holds what a short program wrote before anybody listened
+            stream = stack.enter_context(closing(container.logs(stream=True, follow=True)))
+            for chunk in stream:
+                if sink:
+                    sink.write(chunk)
+                    sink.flush()
+                lines += chunk.splitlines(keepends=True)
+                del lines[:-TAIL_LINES]
     except (docker.errors.APIError, requests.RequestException) as error:
         lines.append(f"(the output ends here: {error})\n".encode())
     tail += lines

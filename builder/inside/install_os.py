@@ -48,6 +48,11 @@ def _tidy(root: Path) -> None:
         path.unlink()
 
 
+def _failed_scriptlets(log: Path) -> list[str]:
+    """Lines of dnf's log on scriptlets that failed: a root without their work is not the root that was asked for."""
+    return [line for line in log.read_text("utf-8", "replace").splitlines() if "scriptlet" in line.lower()]
+
+
 def install(request: dict[str, Any]) -> dict[str, Any]:
     """Answer a request as the module says; ends with exit code 1 where dnf does not install the packages."""
     scratch = Path(tempfile.mkdtemp())
@@ -56,6 +61,8 @@ def install(request: dict[str, Any]) -> dict[str, Any]:
     for top in (root, Path("/")):  # dnf puts some of its logs below the root, and some not
         (top / OWN / "log").mkdir(parents=True)
     (scratch / "dnf.conf").write_text("[main]\n", "ascii")
+    # rpm 4.20 runs scriptlets in namespaces of their own, which a plain container may not make: all would fail
+    (Path.home() / ".rpmmacros").write_text("%__transaction_unshare %{nil}\n", "ascii")
     done = call(
         "dnf", "-y", "--quiet", f"--config={scratch}/dnf.conf", f"--installroot={root}", "--releasever=1",
         "--noplugins", "--nogpgcheck", f"--repofrompath=frozen,{request['repository']}", "--repo=frozen",
@@ -63,9 +70,12 @@ def install(request: dict[str, Any]) -> dict[str, Any]:
         "--setopt=keepcache=False", "--setopt=module_platform_id=", "install", *request["packages"],
         environment={"SOURCE_DATE_EPOCH": str(request["epoch"])}, check=False,
     )  # fmt: skip
-    print(done.stdout, file=sys.stderr)
     if done.returncode != 0:
+        print(done.stdout, file=sys.stderr)
         raise SystemExit("dnf did not install the packages of the lock")
+    failed = _failed_scriptlets(root / OWN / "log" / "dnf.rpm.log")
+    if failed:
+        raise SystemExit("scriptlets failed, which dnf lets pass:\n" + "\n".join(failed))
     _tidy(root)
     return write_layer(walk(root, int(request["epoch"])), "layer.tar.gz")
 

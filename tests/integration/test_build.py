@@ -102,7 +102,8 @@ def test_docker_build_by_hand_in_the_rendered_context_gives_the_same_root(built,
         subprocess.run(["docker", "rmi", "--force", tag], check=True, capture_output=True)
     with tarfile.open(tmp_path / "saved.tar") as saved:
         names = json.load(saved.extractfile("manifest.json"))[0]["Layers"]
-        by_hand = tree([tarfile.open(fileobj=saved.extractfile(name)) for name in names])
+        with ExitStack() as stack:
+            by_hand = tree([stack.enter_context(tarfile.open(fileobj=saved.extractfile(name))) for name in names])
     manifest = built.store.manifest(built.store.find(MINIBOSS))
     with ExitStack() as stack:
         layers = []
