@@ -13,6 +13,7 @@ import msgspec
 
 from builder.build.config import chain_config
 from builder.core.errors import WorkFailure
+from builder.core.host import available_memory
 from builder.core.progress import Progress
 from builder.engine.engine import Engine, Folder
 from builder.lock.model import Lock
@@ -27,6 +28,10 @@ STAGE_TYPE = "application/vnd.boss-builder.stage.v1"
 DIFF_ID = "boss-builder.diff-id"
 KEY = "boss-builder.stage.key"
 OS_LIMIT = 3600
+OS_FOLDER = "/boss-builder/os"
+UNPACKED_RATIO = 8
+"""More than any RPM unpacks to, as a multiple of its own size."""
+SPARE = 256 << 20
 LAYERS_LIMIT = 3600
 TAIL_LINES = 40
 
@@ -50,6 +55,7 @@ class BuiltStage:
 class _OsRequest(msgspec.Struct, frozen=True):
     packages: tuple[str, ...]
     repository: str
+    folder: str
     epoch: int
 
 
@@ -108,11 +114,23 @@ def build_os(plan: Plan, store: Store, toolbox: Toolbox, progress: Progress) -> 
         work = folder / "work"
         work.mkdir(mode=0o755)
         guest = "/boss-builder/repository"
-        request = _OsRequest(plan.lock.os_packages, guest, stage.epoch)
+        request = _OsRequest(plan.lock.os_packages, guest, OS_FOLDER, stage.epoch)
         answer = toolbox.run(
-            "install_os", request, _Layer, work=work, folders=[Folder(repository, guest)], time_limit=OS_LIMIT
+            "install_os",
+            request,
+            _Layer,
+            work=work,
+            folders=[Folder(repository, guest)],
+            tmpfs=_memory_for(plan.lock),
+            time_limit=OS_LIMIT,
         )
         return _keep(stage, work / "layer.tar.gz", answer, store, time.monotonic() - started)
+
+
+def _memory_for(lock: Lock) -> dict[str, str]:
+    """Let the root grow in memory where that has room for it: dnf then takes half the time. The bytes are the same."""
+    need = UNPACKED_RATIO * sum(lock.package(nevra).blob.size for nevra in lock.os_packages) + SPARE
+    return {OS_FOLDER: f"exec,suid,dev,size={need}"} if available_memory() > 2 * need else {}
 
 
 def write_repository(lock: Lock, store: Store, folder: Path) -> None:

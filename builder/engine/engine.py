@@ -150,13 +150,16 @@ class Engine:
         folders: Sequence[Folder] = (),
         environment: Mapping[str, str] | None = None,
         log_file: Path | None = None,
+        tmpfs: Mapping[str, str] | None = None,
     ) -> Finished:
         """Run a command in a container of its own, without a network, to its end.
 
-        `time_limit` is in seconds; what the command writes goes to `log_file` as it comes.
+        `time_limit` is in seconds; what the command writes goes to `log_file` as it comes. `tmpfs` are folders in
+        memory, with their mount options.
         Raises WorkFailure where the limit passes or the engine fails; the exit code is the caller's to judge.
         """
-        with self.container(image_id, command, folders=folders, environment=environment) as container:
+        options = {"tmpfs": dict(tmpfs)} if tmpfs else {}
+        with self.container(image_id, command, folders=folders, environment=environment, **options) as container:
             tail: list[bytes] = []
             reader = threading.Thread(target=_follow, args=(container, log_file, tail), daemon=True)
             try:

@@ -1,6 +1,7 @@
 """The stage `os`: install packages with dnf into an empty root, and write the root as a canonical layer.
 
-Request: {"packages": [NEVRA], "repository": folder with `repodata/`, "epoch": seconds since 1970}. Answer:
+Request: {"packages": [NEVRA], "repository": folder with `repodata/`, "folder": where the root grows,
+"epoch": seconds since 1970}. Answer:
 {"diff_id"}; the layer lies in `layer.tar.gz` of the current folder. The root exists only in the container.
 """
 
@@ -10,7 +11,6 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +55,16 @@ def _failed_scriptlets(log: Path) -> list[str]:
 
 def install(request: dict[str, Any]) -> dict[str, Any]:
     """Answer a request as the module says; ends with exit code 1 where dnf does not install the packages."""
-    scratch = Path(tempfile.mkdtemp())
-    root = scratch / "root"
+    root = Path(request["folder"]) / "root"
     _make_devices(root)
     for top in (root, Path("/")):  # dnf puts some of its logs below the root, and some not
         (top / OWN / "log").mkdir(parents=True)
-    (scratch / "dnf.conf").write_text("[main]\n", "ascii")
+    configuration = Path("/etc/dnf/dnf.conf")
+    configuration.write_text("[main]\n", "ascii")
     # rpm 4.20 runs scriptlets in namespaces of their own, which a plain container may not make: all would fail
     (Path.home() / ".rpmmacros").write_text("%__transaction_unshare %{nil}\n", "ascii")
     done = call(
-        "dnf", "-y", "--quiet", f"--config={scratch}/dnf.conf", f"--installroot={root}", "--releasever=1",
+        "dnf", "-y", "--quiet", f"--config={configuration}", f"--installroot={root}", "--releasever=1",
         "--noplugins", "--nogpgcheck", f"--repofrompath=frozen,{request['repository']}", "--repo=frozen",
         f"--setopt=cachedir=/{OWN}/cache", f"--setopt=logdir=/{OWN}/log", "--setopt=install_weak_deps=False",
         "--setopt=keepcache=False", "--setopt=module_platform_id=", "install", *request["packages"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,12 +63,13 @@ class Toolbox:
         *,
         work: Path,
         folders: Sequence[Folder] = (),
+        tmpfs: Mapping[str, str] | None = None,
         time_limit: float,
     ) -> T:
         """Run `builder.inside.<program>` on a request, without a network, and decode its answer.
 
         `work` is a folder of the host that the program sees, writable, as its current folder; its log is `work/log`.
-        `time_limit` is in seconds.
+        `tmpfs` are folders in memory, with their mount options. `time_limit` is in seconds.
         Raises InputFailure where the program refused its input, WorkFailure where it failed or exceeded the limit.
         """
         (work / "request.json").write_bytes(documents.compact(request))
@@ -78,6 +79,7 @@ class Toolbox:
             self.image_id,
             ["/bin/sh", "-c", f"cd {GUEST_WORK} && exec python3 -m builder.inside.{program}"],
             folders=mounts,
+            tmpfs=tmpfs,
             environment={
                 "PYTHONPATH": "/boss-builder",
                 "PYTHONDONTWRITEBYTECODE": "1",
