@@ -148,8 +148,11 @@ def _boss(lock: Lock) -> Draft:
         strip = source.strip_components if isinstance(source, TarballSource) else 0
         blob = lock.sources["package.boss"].blob
         inputs.append(Input(f"{BOSS}/tree.tar", Form.ARCHIVE, blob=blob, strip=strip))
-    documents_ = [(k.removeprefix("document."), s) for k, s in lock.sources.items() if k.startswith("document.")]
-    inputs += [Input(f"{BOSS}/documents/{PurePosixPath(s.source).name}", Form.FILE, blob=s.blob) for _, s in documents_]
+    papers = {k.removeprefix("document."): s for k, s in lock.sources.items() if k.startswith("document.")}
+    inputs += [
+        Input(f"{BOSS}/documents/{paper}{PurePosixPath(source_.source).suffix}", Form.FILE, blob=source_.blob)
+        for paper, source_ in papers.items()
+    ]
     text = render(
         "oci/boss.Dockerfile.j2",
         name=BOSS,
@@ -157,7 +160,7 @@ def _boss(lock: Lock) -> Draft:
         packages=bool(lock.boss_packages),
         tree=not isinstance(source, RpmSource),
         install_to=(recipe.package.install_to or "").rstrip("/"),
-        documents=f"/usr/share/doc/{recipe.full_name}" if documents_ else "",
+        documents=f"/usr/share/doc/{recipe.full_name}" if papers else "",
     )
     return BOSS, epoch, inputs, text
 

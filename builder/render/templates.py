@@ -28,7 +28,14 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["shell"] = shlex.quote
+    environment.filters["literal"] = literal
     return environment
+
+
+def literal(value: str) -> str:
+    """Quote a value for a Dockerfile's ENV so that nothing in it is replaced (Dockerfile reference, "Environment")."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    return f'"{escaped}"'
 
 
 def render(template: str, /, **values: Any) -> str:
