@@ -150,8 +150,8 @@ def _boss(lock: Lock) -> Draft:
         inputs.append(Input(f"{BOSS}/tree.tar", Form.ARCHIVE, blob=blob, strip=strip))
     papers = {k.removeprefix("document."): s for k, s in lock.sources.items() if k.startswith("document.")}
     inputs += [
-        Input(f"{BOSS}/documents/{paper}{PurePosixPath(source_.source).suffix}", Form.FILE, blob=source_.blob)
-        for paper, source_ in papers.items()
+        Input(f"{BOSS}/documents/{paper}{PurePosixPath(origin.source).suffix}", Form.FILE, blob=origin.blob)
+        for paper, origin in papers.items()
     ]
     text = render(
         "oci/boss.Dockerfile.j2",
