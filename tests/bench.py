@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.build.build import build_plan, builder_image
-from builder.build.stages import build_os, write_repository
+from builder.build.os_stage import build_os, write_repository
 from builder.core.progress import NoProgress
 from builder.engine.engine import Folder, connect
 from builder.lock import file as lock_file

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from builder.build.config import image_annotations, image_config
-from builder.build.stages import BuiltStage, build_stages, stored_stage
+from builder.build.kept import BuiltStage, stored_stage
+from builder.build.stages import build_stages
 from builder.core.digest import Digest
 from builder.core.errors import InputFailure
 from builder.core.progress import Progress

@@ -66,8 +66,9 @@ def command(
             }
         )
         return
+    width = max(len(stage.stage.name) for stage in built.stages)
     for stage in built.stages:
         state = "stored" if stage.stored else f"built in {stage.seconds:.1f} s"
-        click.echo(f"  {stage.stage.name:24} {state:18} {stage.diff_id[:19]}")
+        click.echo(f"  {stage.stage.name:{width}}  {state:16} {stage.diff_id[:19]}")
     click.echo(f"{built.release}: {built.descriptor.digest} ({amount_text(built.size)})")
     click.echo(f"next: boss-builder validate {release}", err=True)

@@ -63,6 +63,12 @@ def command(
     loaded = load_release(release, recipes, variables)
     opened = Store(store_path(store, recipes))
 
+    if builder_image is not None:
+        from builder.toolbox.image import check_pinned
+
+        check_pinned(builder_image)
+        if not update:
+            progress.say("a lock that still fits keeps its builder image; --update takes the one that you name")
     frozen = freeze(loaded, opened, toolbox_opener(opened, progress, builder_image), progress, update=update)
     lock = frozen.lock
     if as_json:

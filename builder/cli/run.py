@@ -36,7 +36,7 @@ def command(release: str, words: tuple[str, ...], recipes: Path, store: Path | N
     from builder.store.store import Store
 
     opened = Store(store_path(store, recipes))
-    name = Path(release).resolve().name if "/" in release else release
+    name = _release_name(release)
     image = find_image(opened, name)
     engine = connect()
     click.echo(f"booting {name} ({image.digest[:19]}) in Docker; networking is off, changes are not kept", err=True)
@@ -48,3 +48,12 @@ def command(release: str, words: tuple[str, ...], recipes: Path, store: Path | N
     if terminal:
         click.echo("the program docker is not installed: lines are sent as they are, without a terminal", err=True)
     raise click.exceptions.Exit(attached.run_piped(engine, image_id, words, sys.stdin.buffer))
+
+
+def _release_name(release: str) -> str:
+    """Name of the release that a word means: a name, or the path of a recipe or of its folder."""
+    path = Path(release)
+    if "/" not in release and release not in (".", "..") and path.suffix != ".hcl":
+        return release
+    folder = path.resolve()
+    return folder.parent.name if folder.suffix == ".hcl" else folder.name

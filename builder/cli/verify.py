@@ -22,6 +22,7 @@ Examples:
   boss-builder verify
   boss-builder verify --store /archive/images --json
 
+\b
 The same without this software:
   cd images/blobs/sha256 && printf '%s\\n' * | sed 's/.*/&  &/' | sha256sum -c --strict --quiet"""
 

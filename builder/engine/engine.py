@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,6 +101,37 @@ class Engine:
         )
         return messages
 
+    # -- what is ours ---------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def ownership_label() -> str:
+        """Give the Dockerfile instruction that marks every image of a build, finished or not, as this process's."""
+        return f'LABEL {OWNER}="{own_name()}"'
+
+    def remove_own_leftovers(self) -> None:
+        """Remove the unnamed images of this process: those of builds that failed."""
+        self._remove_images(lambda owner: owner == own_name())
+
+    def _sweep(self) -> None:
+        """Remove containers and unnamed images whose owner was killed."""
+        for container in self.client.api.containers(all=True, filters={"label": OWNER}):
+            if is_gone(container["Labels"].get(OWNER, "")):
+                log.info("removing a container that a killed process left: %s", container["Id"][:12])
+                try:
+                    self.client.api.remove_container(container["Id"], force=True, v=True)
+                except docker.errors.APIError:
+                    continue
+        self._remove_images(is_gone)
+
+    def _remove_images(self, unwanted: Callable[[str], bool]) -> None:
+        for image in self.client.images.list(filters={"label": OWNER, "dangling": True}):
+            if unwanted(image.labels.get(OWNER, "")):
+                log.info("removing an image that a build left: %s", str(image.id)[:19])
+                try:
+                    self.client.images.remove(str(image.id), force=True)
+                except docker.errors.APIError:
+                    continue
+
     # -- containers ---------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -170,16 +201,6 @@ class Engine:
                 raise WorkFailure(f"the Docker Engine failed: {error.explanation}", hint=_space_hint(error)) from error
             reader.join(timeout=10)
             return Finished(code, b"".join(tail).decode("utf-8", "replace"))
-
-    def _sweep(self) -> None:
-        """Remove containers whose owner was killed."""
-        for container in self.client.api.containers(all=True, filters={"label": OWNER}):
-            if is_gone(container["Labels"].get(OWNER, "")):
-                log.info("removing a container that a killed process left: %s", container["Id"][:12])
-                try:
-                    self.client.api.remove_container(container["Id"], force=True, v=True)
-                except (docker.errors.NotFound, docker.errors.APIError):
-                    continue
 
 
 def _wait(container: Container, time_limit: float) -> int:

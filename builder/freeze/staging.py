@@ -58,7 +58,7 @@ class Staging:
     def commit(self) -> None:
         """Put everything into the store: what lies on its file system by a rename, the rest as a copy."""
         for digest, path in self._files.items():
-            if self._store.has(digest):
+            if path == self._store.blob_path(digest):
                 continue
             if path.is_relative_to(self._store.path):
                 self._store.put_file(path, digest)

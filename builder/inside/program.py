@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 
+SHOWN = 400
+"""Letters of a command that the log shows; some name every package of a release."""
+
+
 class RefusedError(Exception):
     """The input is at fault; carries pairs of message and hint for the person outside."""
 
@@ -46,7 +50,8 @@ def call(
     *words: str, environment: dict[str, str] | None = None, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
     """Run a tool; its stderr goes to the log, its stdout is returned."""
-    print("$", *words, file=sys.stderr, flush=True)
+    shown = " ".join(words)
+    print("$", shown if len(shown) <= SHOWN else shown[:SHOWN] + " ...", file=sys.stderr, flush=True)
     return subprocess.run(
         words, check=check, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,10 @@ from builder.store.store import Store
 
 
 def write_inputs(stage: Stage, store: Store, folder: Path) -> None:
-    """Write what a stage needs into a context. Raises InputFailure for an archive that can not be read."""
+    """Write what a stage needs into a context.
+
+    Raises WorkFailure where an input is missing or damaged, InputFailure for an archive that can not be read.
+    """
     for item in stage.inputs:
         target = folder / item.path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -33,9 +37,9 @@ def _write(item: Input, epoch: int, store: Store, target: Path) -> None:
     if item.form is Form.TEXT or item.blob is None:
         target.write_text(item.text, "utf-8")
         return
-    source = store.blob_path(item.blob.digest)
+    source = store.checked_path(item.blob.digest)
     if item.form is Form.FILE:
-        _copy(store, item.blob.digest, target)
+        shutil.copyfile(source, target)
     elif item.form is Form.TREE:
         with tarfile.open(source) as archive:
             archive.extractall(target, filter="data")
@@ -48,12 +52,6 @@ def _write(item: Input, epoch: int, store: Store, target: Path) -> None:
                 f"the archive {item.blob.digest} of {item.path} can not be read: {error}",
                 hint="it must be a tar, plain or compressed with gzip, bzip2 or xz",
             ) from error
-
-
-def _copy(store: Store, digest: str, target: Path) -> None:
-    with store.open(digest) as stream, target.open("xb") as sink:
-        while chunk := stream.read(1 << 20):
-            sink.write(chunk)
 
 
 def stripped(contents: list[Content], parts: int) -> Iterator[Content]:

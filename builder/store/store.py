@@ -116,15 +116,29 @@ class Store:
             return False
         return size is None or found == size
 
+    def checked_path(self, digest: str) -> Path:
+        """Path of a blob whose bytes were just compared with its digest.
+
+        Raises WorkFailure where it is missing or damaged.
+        """
+        with self.open(digest) as stream:
+            found, _ = digest_stream(stream)
+        if found != digest:
+            raise self._damaged(digest)
+        return self.blob_path(digest)
+
+    def _damaged(self, digest: str) -> WorkFailure:
+        return WorkFailure(
+            f"the blob {digest} is damaged in the store {self.path}",
+            hint="boss-builder verify tells what else is; remove it, and boss-builder freeze fetches an input again",
+        )
+
     def read(self, digest: str) -> bytes:
         """Bytes of a small blob, checked against its digest. Raises WorkFailure where it is missing or damaged."""
         with self.open(digest) as stream:
             data = stream.read()
         if Digest.of(data) != digest:
-            raise WorkFailure(
-                f"the blob {digest} is damaged in the store {self.path}",
-                hint="boss-builder verify tells what else is",
-            )
+            raise self._damaged(digest)
         return data
 
     @contextmanager
@@ -141,9 +155,9 @@ class Store:
             yield stream
 
     def put(self, data: bytes) -> Digest:
-        """Store some bytes."""
+        """Store some bytes; a damaged blob of this name is replaced."""
         digest = Digest.of(data)
-        if not self.has(digest, len(data)):
+        if not self.has(digest, len(data)) or self.blob_path(digest).read_bytes() != data:
             with self.workspace("put") as folder:
                 temporary = folder / digest.hex
                 with temporary.open("xb") as stream:
@@ -154,6 +168,8 @@ class Store:
     def put_file(self, path: Path, expected: str | None = None) -> tuple[Digest, int]:
         """Move a file of a `workspace` (or kept folder) of this store into it; its digest is taken on the way.
 
+        It takes the place of a blob of the same name, whose bytes may have suffered since.
+
         Returns digest and size in bytes. Raises WorkFailure where the digest is not the `expected` one; the file
         stays where it is then.
         """
@@ -161,10 +177,7 @@ class Store:
             digest, size = digest_stream(stream)
         if expected is not None and digest != expected:
             raise WorkFailure(f"{path.name} has the digest {digest}, expected {expected}")
-        if self.has(digest, size):
-            path.unlink()
-        else:
-            self._adopt(path, digest)
+        self._adopt(path, digest)
         return digest, size
 
     def put_copy(self, path: Path, expected: str | None = None) -> tuple[Digest, int]:

@@ -64,4 +64,7 @@ def _incomplete(store: Store, descriptor: oci.Descriptor, damaged: set[str]) -> 
     for blob in (manifest.config, *manifest.layers):
         if not store.has(blob.digest, blob.size):
             what = blob.annotations.get(oci.TITLE, blob.media_type)
-            yield Problem(f"{name}: {what} {blob.digest} is missing or cut", hint="build or freeze it again")
+            again = "freeze" if manifest.artifact_type and "inputs" in manifest.artifact_type else "build"
+            yield Problem(
+                f"{name}: {what} {blob.digest} is missing or cut", hint=f"boss-builder {again} brings it back"
+            )

@@ -79,16 +79,22 @@ def _mirror() -> str:
     )
 
 
-def take(store: Store, engine: Engine, name: str, progress: Progress) -> oci.Descriptor:
-    """Pull an image that is named by digest, check that it holds the tools, and store it in canonical form.
-
-    Raises InputFailure for a name without digest or an image without the tools, WorkFailure where the pull fails.
-    """
+def check_pinned(name: str) -> re.Match[str]:
+    """Check that a container image is named by digest. Raises InputFailure where it is not."""
     match = PINNED.fullmatch(name)
     if match is None:
         raise InputFailure(
             f"the builder image {name!r} is not pinned", hint="write NAME@sha256:DIGEST, so that it can never change"
         )
+    return match
+
+
+def take(store: Store, engine: Engine, name: str, progress: Progress) -> oci.Descriptor:
+    """Pull an image that is named by digest, check that it holds the tools, and store it in canonical form.
+
+    Raises InputFailure for a name without digest or an image without the tools, WorkFailure where the pull fails.
+    """
+    match = check_pinned(name)
     with store.workspace("builder") as folder:
         try:
             with progress.task(f"builder image: pull {name}"):

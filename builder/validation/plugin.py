@@ -151,6 +151,8 @@ class _Recorder:
 def steady(text: str, root: Path) -> str:
     """Take out of a message what differs from run to run: folders of this host, addresses in memory, colours."""
     text = ESCAPE.sub("", text).replace(f"{root}/", "").replace(str(root), ".")
-    text = text.replace(str(Path(__file__).parents[2]), "<boss-builder>").replace(sys.prefix, "<python>")
+    folders = {str(Path(__file__).parents[2]): "<boss-builder>", sys.prefix: "<python>"}
+    for folder in sorted(folders, key=len, reverse=True):  # one may lie in the other
+        text = text.replace(folder, folders[folder])
     text = ADDRESS.sub("0x...", text)
     return text if len(text) <= MESSAGE_LIMIT else text[:MESSAGE_LIMIT] + "\n(cut)"
