@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-
 SHOWN = 400
 """Letters of a command that the log shows; some name every package of a release."""
 
