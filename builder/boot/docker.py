@@ -126,19 +126,27 @@ class DockerMachine(Machine):
             environment=environment,
         )["Id"]
         with _Streams(self._api, exec_id, stdin) as streams:
-            quiet = 0
+            state, quiet = _QUIET, 0
             while quiet < DRAIN and (left := deadline - time.monotonic()) > 0:
                 state = streams.take(min(left, QUIET))
                 if state is _ENDED:
                     break
                 quiet = quiet + 1 if state is _QUIET and not self._inspect(exec_id)["Running"] else 0
+            # a busy host may take longer than the limit to start a command, which can be killed only by its number
+            patience = time.monotonic() + KILL_LIMIT
+            while state is not _ENDED and quiet < DRAIN and b"\n" not in streams.output.stdout:
+                if time.monotonic() > patience:
+                    break
+                state = streams.take(QUIET)
             stdout, stderr = bytes(streams.output.stdout), bytes(streams.output.stderr)
         announced, _, stdout = stdout.partition(b"\n")
         code = self._exit_code(exec_id, deadline)
         if code is None:
-            self._kill(announced)
-            raise self._stopped(words) or WorkFailure(
-                f"{words[0]} did not end within {time_limit:g} s and was killed", hint=f"command: {quoted(words)}"
+            limit = f"{words[0]} did not end within {time_limit:g} s"
+            if self._kill(announced):
+                raise self._stopped(words) or WorkFailure(f"{limit} and was killed", hint=f"command: {quoted(words)}")
+            raise WorkFailure(
+                f"{limit}; it could not be killed, so the machine was stopped", hint=f"command: {quoted(words)}"
             )
         if not announced.isdigit():
             raise WorkFailure(
@@ -165,8 +173,8 @@ class DockerMachine(Machine):
             pause = min(2 * pause, 0.2)
         return int(state["ExitCode"])
 
-    def _kill(self, announced: bytes) -> None:
-        """Kill a command and what it started; where that fails, the machine."""
+    def _kill(self, announced: bytes) -> bool:
+        """Kill a command and what it started; where that fails, the machine. Gives whether the machine lives on."""
         if announced.isdigit():
             try:
                 killer = self._api.exec_create(
@@ -176,11 +184,12 @@ class DockerMachine(Machine):
                 )["Id"]
                 self._api.exec_start(killer, detach=True)
                 if self._exit_code(killer, time.monotonic() + KILL_LIMIT) == 0:
-                    return
+                    return True
             except docker.errors.APIError as error:
                 log.info("the kill failed: %s", error.explanation)
         with contextlib.suppress(docker.errors.APIError):
             self._container.kill()
+        return False
 
     def _answers(self) -> bool:
         """Whether the machine starts a command: the engine notes its death later than that of its commands."""

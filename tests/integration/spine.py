@@ -173,15 +173,26 @@ def miniboss() -> Workplace:
         if not (folder / "images").exists():
             new_store(folder / "images")
         lock = work.lock(MINIBOSS).read_bytes() if work.lock(MINIBOSS).exists() else b""
-        shutil.rmtree(work.recipes, ignore_errors=True)
-        shutil.copytree(PROJECT / "recipes", work.recipes, ignore=shutil.ignore_patterns("recipe.lock.json"))
-        if lock:
-            work.lock(MINIBOSS).write_bytes(lock)
+        if not _same_recipes(work.recipes):
+            shutil.rmtree(work.recipes, ignore_errors=True)
+            shutil.copytree(PROJECT / "recipes", work.recipes, ignore=shutil.ignore_patterns("recipe.lock.json"))
+            if lock:
+                work.lock(MINIBOSS).write_bytes(lock)
         with example_upstream(PORT):
             update = () if _is_current(lock) else ("--update",)
             _must(work.run("freeze", MINIBOSS, *update))
         _must(work.run("build", MINIBOSS, time_limit=1200))
     return work
+
+
+def _same_recipes(folder: Path) -> bool:
+    """Whether a folder holds the project's recipes; a copy that is in use must not be made anew for nothing."""
+
+    def contents(top: Path) -> dict[str, bytes]:
+        files = (p for p in top.rglob("*") if p.is_file() and p.name != "recipe.lock.json")
+        return {str(p.relative_to(top)): p.read_bytes() for p in files if "__pycache__" not in p.parts}
+
+    return contents(folder) == contents(PROJECT / "recipes")
 
 
 def _is_current(lock: bytes) -> bool:
