@@ -6,19 +6,7 @@ from pathlib import Path
 
 import click
 
-from builder.cli.common import (
-    command_options,
-    json_option,
-    load_release,
-    progress_for,
-    recipes_option,
-    release_argument,
-    show_json,
-    store_option,
-    store_path,
-    toolbox_opener,
-    variable_option,
-)
+from builder.cli.common import load_lock, on_release, progress_for, show_json, store_path, toolbox_opener
 
 EPILOG = """\b
 Examples:
@@ -27,12 +15,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@release_argument
-@recipes_option
-@store_option
-@variable_option
-@json_option
-@command_options
+@on_release
 def command(
     release: str,
     recipes: Path,
@@ -44,13 +27,13 @@ def command(
 
     Stages that the store has are taken from there; the same lock gives the same bytes.
     """
-    from builder.build.build import build, locked
+    from builder.build.build import build
     from builder.core.progress import amount_text
     from builder.store.store import Store
 
     progress = progress_for()
-    lock = locked(load_release(release, recipes, variables))
     opened = Store(store_path(store, recipes))
+    lock = load_lock(release, recipes, variables, opened)
 
     built = build(lock, opened, toolbox_opener(opened, progress), progress)
     if as_json:

@@ -17,6 +17,7 @@ from builder.core.errors import ExitCode, Failure, Problem
 from builder.core.progress import PlainProgress, Progress, TerminalProgress
 
 if TYPE_CHECKING:
+    from builder.lock.model import Lock
     from builder.recipe.load import LoadedRecipe
     from builder.store.oci import Descriptor
     from builder.store.store import Store
@@ -80,6 +81,13 @@ def command_options(function: Callable[P, None]) -> Callable[P, None]:
     return wrapped
 
 
+def on_release(function: Callable[P, None]) -> Callable[P, None]:
+    """Give a subcommand that works on one RELEASE what all of them take: RELEASE, recipes, store, variables, --json."""
+    for option in (command_options, json_option, variable_option, store_option, recipes_option, release_argument):
+        function = option(function)
+    return function
+
+
 def problem_as_json(problem: Problem) -> dict[str, Any]:
     """Give a problem as a JSON object with `message`, `hint` and, where known, `file`, `line`, `column`."""
     shown: dict[str, Any] = {"message": problem.message, "hint": problem.hint}
@@ -137,3 +145,17 @@ def toolbox_opener(store: Store, progress: Progress, name: str | None = None) ->
         return open_toolbox(store, connect(), progress, descriptor=descriptor, name=name)
 
     return opener
+
+
+def load_lock(release: str, recipes: Path, variables: Iterable[str], store: Store) -> Lock:
+    """Read the lock of the release that a command names; where no such recipe is at hand, the store's copy of it."""
+    from builder.build.build import locked
+    from builder.freeze.freeze import stored_lock
+    from builder.recipe.find import names
+
+    if "/" not in release and release not in names(recipes):
+        lock = stored_lock(store, release)
+        if lock is not None:
+            click.echo(f"there is no recipe {release} in {recipes}; the store's own lock is used", err=True)
+            return lock
+    return locked(load_release(release, recipes, variables))

@@ -6,19 +6,7 @@ from pathlib import Path
 
 import click
 
-from builder.cli.common import (
-    command_options,
-    json_option,
-    load_release,
-    progress_for,
-    recipes_option,
-    release_argument,
-    show_json,
-    store_option,
-    store_path,
-    toolbox_opener,
-    variable_option,
-)
+from builder.cli.common import load_release, on_release, progress_for, show_json, store_path, toolbox_opener
 
 EPILOG = """\b
 Examples:
@@ -28,7 +16,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@release_argument
+@on_release
 @click.option("--update", is_flag=True, help="Take what upstream has today, and print what changed.")
 @click.option(
     "--builder-image",
@@ -36,11 +24,6 @@ Examples:
     envvar="BOSS_BUILDER_IMAGE",
     help="Take this container image as the builder image instead of making one with mmdebstrap.",
 )
-@recipes_option
-@store_option
-@variable_option
-@json_option
-@command_options
 def command(
     release: str,
     update: bool,

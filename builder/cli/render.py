@@ -6,19 +6,7 @@ from pathlib import Path
 
 import click
 
-from builder.cli.common import (
-    command_options,
-    json_option,
-    load_release,
-    progress_for,
-    recipes_option,
-    release_argument,
-    show_json,
-    store_option,
-    store_path,
-    toolbox_opener,
-    variable_option,
-)
+from builder.cli.common import load_lock, on_release, progress_for, show_json, store_path, toolbox_opener
 
 EPILOG = """\b
 Examples:
@@ -27,13 +15,8 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@release_argument
+@on_release
 @click.argument("folder", type=click.Path(path_type=Path))
-@recipes_option
-@store_option
-@variable_option
-@json_option
-@command_options
 def command(
     release: str,
     folder: Path,
@@ -46,13 +29,12 @@ def command(
 
     In FOLDER, a plain `docker build --network none .` makes the same root as `boss-builder build`.
     """
-    from builder.build.build import locked
     from builder.build.context import write_context
     from builder.store.store import Store
 
     progress = progress_for()
-    lock = locked(load_release(release, recipes, variables))
     opened = Store(store_path(store, recipes))
+    lock = load_lock(release, recipes, variables, opened)
 
     write_context(lock, opened, folder, toolbox_opener(opened, progress), progress)
     files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())

@@ -8,18 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from builder.cli.common import (
-    command_options,
-    json_option,
-    load_release,
-    progress_for,
-    recipes_option,
-    release_argument,
-    show_json,
-    store_option,
-    store_path,
-    variable_option,
-)
+from builder.cli.common import load_lock, on_release, progress_for, show_json, store_path
 from builder.core.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -35,12 +24,7 @@ Exit codes: 0 every check passed; 1 a check failed, or the result is UNKNOWN; 2 
 
 
 @click.command(epilog=EPILOG)
-@release_argument
-@recipes_option
-@store_option
-@variable_option
-@json_option
-@command_options
+@on_release
 def command(release: str, recipes: Path, store: Path | None, variables: tuple[str, ...], as_json: bool) -> None:
     """Boot the image of RELEASE with networking off and run the validation suites in it.
 
@@ -48,14 +32,13 @@ def command(release: str, recipes: Path, store: Path | None, variables: tuple[st
     stored with the image, and written to reports/RELEASE/ in the store. UNKNOWN is never success.
     """
     from builder.boot.images import find_image
-    from builder.build.build import locked
     from builder.engine.engine import connect
     from builder.store.store import Store
     from builder.validation.evidence import is_good
     from builder.validation.validate import validate
 
-    lock = locked(load_release(release, recipes, variables))
     opened = Store(store_path(store, recipes))
+    lock = load_lock(release, recipes, variables, opened)
     name = lock.recipe.full_name
     image = find_image(opened, name)
     outcome = validate(

@@ -230,6 +230,32 @@ def test_a_damaged_lock_is_the_inputs_fault(built, tmp_path):
     failed(work.run("build", MINIBOSS), 2, "is not a lock", "--update")
 
 
+def test_the_store_alone_suffices_to_build_and_to_render(built, tmp_path):
+    work = built.copy(tmp_path / "work", without="stage/boss/")
+    shutil.rmtree(work.recipes)
+    ran = work.run("build", MINIBOSS, "--json")
+    assert ran.code == 0, ran.err
+    assert "the store's own lock is used" in ran.err
+    assert ran.json["digest"] == digest(built)
+    failed(work.run("build", "miniboss-9.9.9"), 2, "there is no recipe")
+
+
+@pytest.mark.parametrize(
+    ("stage", "place"),
+    [("stage/library-particletable/", "external_library.particletable"), ("stage/site/", "puppet.manifest")],
+)
+def test_a_damaged_input_is_never_built_in(built, tmp_path, stage, place):
+    work = built.copy(tmp_path / "work", without=stage)
+    blob = json.loads(work.lock(MINIBOSS).read_text())["sources"][place]["blob"]["digest"]
+    path = work.store.blob_path(blob)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.unlink()
+    path.write_bytes(data)
+    failed(work.run("build", MINIBOSS), 4, f"the blob {blob} is damaged", "boss-builder verify")
+    assert work.store.references(stage) == {}
+
+
 def test_a_missing_input_is_named(built, tmp_path):
     work = built.copy(tmp_path / "work", without="stage/")
     lock = json.loads(work.lock(MINIBOSS).read_text())

@@ -100,6 +100,22 @@ def test_reading_a_damaged_blob_is_refused(store):
         store.read(digest)
 
 
+def test_storing_again_heals_a_damaged_blob(store):
+    for put in (lambda: store.put(b"content"), lambda: _put_as_file(store, b"content")):
+        digest = put()
+        store.blob_path(digest).chmod(0o644)
+        store.blob_path(digest).write_bytes(b"c0ntent")
+        assert put() == digest
+        assert store.read(digest) == b"content"
+        assert verify(store) == ()
+
+
+def _put_as_file(store: Store, data: bytes) -> str:
+    with store.workspace("test") as folder:
+        (folder / "file").write_bytes(data)
+        return store.put_file(folder / "file")[0]
+
+
 def test_a_missing_blob_names_the_next_command(store):
     store.create()
     with pytest.raises(WorkFailure) as caught, store.open(Digest.of(b"nothing")):
