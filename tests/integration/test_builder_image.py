@@ -57,7 +57,8 @@ def pushed(registry: str, image_id: str, name: str) -> str:
         subprocess.run(["docker", "tag", image_id, tag], check=True)
         subprocess.run(["docker", "push", "--quiet", tag], check=True, capture_output=True)
         inspected = subprocess.run(["docker", "inspect", tag], check=True, capture_output=True).stdout
-        (pinned,) = json.loads(inspected)[0]["RepoDigests"]
+        (pinned,) = [n for n in json.loads(inspected)[0]["RepoDigests"] if n.startswith(registry)]
+        subprocess.run(["docker", "rmi", "--no-prune", pinned], check=False, capture_output=True)
     finally:
         subprocess.run(["docker", "rmi", "--no-prune", tag], check=False, capture_output=True)
     return pinned
