@@ -86,6 +86,8 @@ def build_on_top(
 def _make(stage: Stage, base: str, *, store: Store, folder: Path, engine: Engine, progress: Progress) -> _Made:
     started = time.monotonic()
     with progress.task(f"stage {stage.name}"):
+        # layers bear whole seconds: what this stage changes must not bear the second in which the one below ended
+        time.sleep(1 - time.time() % 1)
         image = _docker_build(engine, stage, base, store, folder)
         layers = _layer_count(engine, image) - _layer_count(engine, base)
     return _Made(stage, image, layers, time.monotonic() - started)

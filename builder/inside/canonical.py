@@ -263,25 +263,45 @@ def _from_member(member: tarfile.TarInfo, epoch: int) -> Entry:
     )
 
 
-def merge(layers: Iterable[tarfile.TarFile], epoch: int, scratch: bytes) -> list[Content]:
+Times = dict[bytes, tuple[float, int]]
+"""Of each path below a stage: the time that its raw layer gave it, and the one that its canonical layer gives it."""
+
+
+def merge(layers: Iterable[tarfile.TarFile], epoch: int, scratch: bytes, times: Times | None = None) -> list[Content]:
     """Merge the layers of one stage, lowest first, into the contents of one canonical layer.
 
     A later path replaces an earlier one; a whiteout takes away what earlier layers of the stage brought and stays
     as a whiteout for what lies below the stage. Whatever lies under the folder `scratch` (a path that nothing below
     the stage has) is left out: it brought the stage's inputs.
+
+    A layer repeats the parents of what changed, and what only changed its mode, with the time that they had below,
+    which was the time of the build there and is not in the canonical layer. `times` tells such paths by that time,
+    and takes this stage's in.
     Raises ValueError for a hard link whose target is not in the layers.
     """
     tree: dict[bytes, Content] = {}
+    below = times if times is not None else {}
+    raw: dict[bytes, float] = {}
     for layer in layers:
-        _apply(tree, layer, epoch)
+        _apply(tree, layer, epoch, below, raw)
     top = (scratch, WHITEOUT + scratch)
     for path in [p for p in tree if p in top or p.startswith(scratch + b"/")]:
         del tree[path]
+    below.update({path: (raw[path], entry.mtime) for path, (entry, _) in tree.items() if path in raw})
     return _with_leaders(tree)
 
 
-def _apply(tree: dict[bytes, Content], layer: tarfile.TarFile, epoch: int) -> None:
-    members = [(member, _from_member(member, epoch)) for member in layer]
+def _apply(
+    tree: dict[bytes, Content], layer: tarfile.TarFile, epoch: int, below: Times, raw: dict[bytes, float]
+) -> None:
+    members = []
+    for member in layer:
+        entry = _from_member(member, epoch)
+        before = below.get(entry.path)
+        if before is not None and before[0] == member.mtime:
+            entry = replace(entry, mtime=min(before[1], epoch))
+        raw[entry.path] = member.mtime
+        members.append((member, entry))
     for _, entry in members:
         folder, _, name = entry.path.rpartition(b"/")
         if name == OPAQUE:

@@ -13,7 +13,7 @@ import tarfile
 from contextlib import ExitStack
 from typing import IO, Any
 
-from builder.inside.canonical import merge
+from builder.inside.canonical import Times, merge
 from builder.inside.compress import write_layer
 from builder.inside.program import serve
 
@@ -28,6 +28,7 @@ def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
 def canonicalise(request: dict[str, Any]) -> list[dict[str, Any]]:
     """Answer a request as the module says."""
     answers = []
+    times: Times = {}
     with tarfile.open(request["archive"]) as archive:
         with _member(archive, "manifest.json") as stream:
             names = json.load(stream)[0]["Layers"]
@@ -42,7 +43,7 @@ def canonicalise(request: dict[str, Any]) -> list[dict[str, Any]]:
                     stack.enter_context(tarfile.open(fileobj=stack.enter_context(_member(archive, name))))
                     for name in own
                 ]
-                contents = merge(tars, stage["epoch"], os.fsencode(request["scratch"]))
+                contents = merge(tars, stage["epoch"], os.fsencode(request["scratch"]), times)
                 answers.append(write_layer(contents, f"layer-{number}.tar.gz"))
     return answers
 

@@ -147,6 +147,26 @@ def test_the_first_name_in_order_leads_a_group_of_hard_links():
     assert (found["m"].linkname, found["z"].linkname) == ("a", "a")
 
 
+def test_what_a_layer_only_repeats_keeps_the_time_that_it_has_below():
+    """As in a chain of raw layers: the build below ended at 50, its canonical layer says 10."""
+    times = {}
+    below = layer(("etc", "", {"type": tarfile.DIRTYPE, "mtime": 50}), ("etc/a", "a", {"mtime": 50, "mode": 0o600}))
+    assert {m.mtime for m in members(packed(merge([below], 10, b".inputs", times))).values()} == {10}
+    above = layer(
+        ("etc", "", {"type": tarfile.DIRTYPE, "mtime": 50}),
+        ("etc/a", "a", {"mtime": 50, "mode": 0o644}),
+        ("etc/b", "b", {"mtime": 51}),
+    )
+    found = members(packed(merge([above], 20, b".inputs", times)))
+    assert {name: member.mtime for name, member in found.items()} == {"etc": 10, "etc/a": 10, "etc/b": 20}
+    again = layer(
+        ("etc", "", {"type": tarfile.DIRTYPE, "mtime": 10}),
+        ("etc/a", "a", {"mtime": 10, "mode": 0o644}),
+        ("etc/b", "b", {"mtime": 99}),
+    )
+    assert packed(merge([again], 20, b".inputs")) == packed(merge([above], 20, b".inputs", times))
+
+
 def test_a_hard_link_out_of_the_stage_is_refused():
     with pytest.raises(ValueError, match="points outside its stage"):
         merge([layer(("a", "not/here", {"type": tarfile.LNKTYPE}))], EPOCH, b".inputs")
