@@ -124,11 +124,11 @@ class Engine:
         self._remove_images(is_gone)
 
     def _remove_images(self, unwanted: Callable[[str], bool]) -> None:
-        for image in self.client.images.list(filters={"label": OWNER, "dangling": True}):
-            if unwanted(image.labels.get(OWNER, "")):
-                log.info("removing an image that a build left: %s", str(image.id)[:19])
+        for image in self.client.api.images(filters={"label": OWNER, "dangling": True}):
+            if unwanted((image["Labels"] or {}).get(OWNER, "")):
+                log.info("removing an image that a build left: %s", image["Id"][:19])
                 try:
-                    self.client.images.remove(str(image.id), force=True)
+                    self.client.images.remove(image["Id"], force=True)
                 except docker.errors.APIError:
                     continue
 

@@ -25,8 +25,10 @@ def test_a_later_process_with_the_same_number_is_another():
     assert is_gone(f"{boot}:{pid}:{int(start) + 1}")
 
 
-def test_a_process_of_another_boot_and_a_name_of_another_form_are_gone():
-    _, pid, start = own_name().split(":")
-    assert is_gone(f"00000000-0000-0000-0000-000000000000:{pid}:{start}")
-    assert is_gone("")
-    assert is_gone("nonsense")
+def test_what_can_not_be_seen_from_here_is_left_alone():
+    surroundings, pid, start = own_name().split(":")
+    boot, namespace = surroundings.split(".")
+    assert not is_gone(f"00000000-0000-0000-0000-000000000000.{namespace}:{pid}:{int(start) + 1}")
+    assert not is_gone(f"{boot}.{int(namespace) + 1}:{pid}:{int(start) + 1}")
+    assert not is_gone("")
+    assert not is_gone("nonsense")
