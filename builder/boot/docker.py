@@ -22,6 +22,7 @@ from docker.models.containers import Container
 
 from builder.boot.machine import Machine, Result
 from builder.boot.streams import Demultiplexer
+from builder.core.archives import extract
 from builder.core.digest import CHUNK
 from builder.core.errors import WorkFailure
 from builder.core.process import quoted
@@ -255,7 +256,7 @@ class DockerMachine(Machine):
             archive.seek(0)
             try:
                 with tarfile.open(fileobj=archive) as tar:
-                    tar.extractall(scratch, filter=_checked)  # noqa: S202 - the filter checks every member
+                    extract(tar, Path(scratch))
                 (top,) = Path(scratch).iterdir()
                 top.rename(host_path)
             except (tarfile.TarError, ValueError, OSError) as error:
@@ -345,9 +346,3 @@ def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     return member
-
-
-def _checked(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
-    """Refuse what leads out of the folder, keep the mode."""
-    checked = tarfile.data_filter(member, folder)
-    return checked.replace(mode=member.mode & 0o777, deep=False) if member.isfile() or member.isdir() else checked

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from builder.core.archives import extract
 from builder.core.errors import InputFailure
 from builder.inside.canonical import DIRECTORY, HARD_LINK, Content, merge, write_tar
 from builder.render.plan import Form, Input, Stage
@@ -42,7 +43,7 @@ def _write(item: Input, epoch: int, store: Store, target: Path) -> None:
         shutil.copyfile(source, target)
     elif item.form is Form.TREE:
         with tarfile.open(source) as archive:
-            archive.extractall(target, filter="data")
+            extract(archive, target)
     else:
         try:
             with tarfile.open(source) as archive, target.open("xb") as sink:

@@ -25,6 +25,7 @@ import msgspec
 
 from builder.boot.machine import Machine
 from builder.boot.remote import serve
+from builder.core.archives import extract
 from builder.core.errors import HostFailure, InputFailure
 from builder.core.process import run
 from builder.inside.canonical import HashingWriter, walk_source, write_tar
@@ -68,8 +69,8 @@ def recipe_suite(store: Store, source: Source, folder: Path) -> SuiteFolder:
     folder.mkdir()
     try:
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-            archive.extractall(folder, filter="data")
-    except tarfile.TarError as error:
+            extract(archive, folder)
+    except (tarfile.TarError, ValueError, OSError) as error:
         raise InputFailure(f"the validation suite {source.source} can not be unpacked: {error}") from error
     _protect(folder)
     return SuiteFolder("recipe", folder, source.blob.digest)
