@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -101,18 +101,42 @@ class Downloader:
         total = sum(w.size or 0 for w in todo.values())
         if todo:
             progress = self._progress if title else NoProgress()
-            with progress.task(f"download {title}", total) as task, ThreadPoolExecutor(AT_ONCE) as pool:
-                running = [pool.submit(self._fetch_one, w, task) for w in todo.values()]
-                try:
-                    errors = [future.exception() for future in as_completed(running)]
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
+            with progress.task(f"download {title}", total) as task:
+                errors = self._fetch_together(list(todo.values()), task)
                 for error in errors:
-                    if error is not None and not isinstance(error, Failure):
+                    if not isinstance(error, Failure):
                         raise error
                 _raise_together([error for error in errors if isinstance(error, Failure)])
         return [self.path(w) for w in files]
+
+    def _fetch_together(self, files: list[Wanted], task: Task) -> list[BaseException]:
+        """Fetch files on a few threads; gives what went wrong. An interrupt does not wait for a slow server."""
+        todo: queue.SimpleQueue[Wanted] = queue.SimpleQueue()
+        for wanted in files:
+            todo.put(wanted)
+        ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        stop = threading.Event()
+
+        def work() -> None:
+            while not stop.is_set():
+                try:
+                    wanted = todo.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    self._fetch_one(wanted, task)
+                except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that waits
+                    ended.put(error)
+                else:
+                    ended.put(None)
+
+        for _ in range(min(AT_ONCE, len(files))):
+            threading.Thread(target=work, daemon=True).start()
+        try:
+            results = [ended.get() for _ in files]
+        finally:
+            stop.set()
+        return [error for error in results if error is not None]
 
     def _session(self) -> requests.Session:
         if not hasattr(self._sessions, "value"):

@@ -6,6 +6,8 @@ Tiny RPMs stand in for an operating system here; dnf, rpm, gpg and the builder i
 import json
 import random
 import shutil
+import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -13,11 +15,12 @@ import pytest
 
 from builder.core.digest import Digest
 from builder.store.verify import verify
-from tests.integration.spine import Workplace, new_store
+from tests.integration.spine import COMMAND, Workplace, new_store
 from tests.tinyrpm import (
     Key,
     NotFound,
     OtherBytes,
+    Slow,
     StopsAfter,
     TinyRpm,
     Vault,
@@ -302,6 +305,27 @@ def test_a_server_that_stops_for_good_and_comes_back(work, vault, served):
 def test_no_server_at_all(work):
     work.variables["vault"] = "http://127.0.0.1:9"
     refused(work, 4, "could not be fetched: the connection was refused")
+
+
+def test_an_interrupt_ends_it_within_a_second_and_leaves_nothing_half_written(work, vault, served):
+    vault.misbehave(location(served, rpm(served, "os", "library")), Slow(30, size=1000))
+    before = work.contents()
+    process = subprocess.Popen(
+        [COMMAND, "freeze", RELEASE], cwd=work.folder, env=work.environment(), stderr=subprocess.PIPE, text=True
+    )
+    for line in process.stderr:
+        if line.startswith("download 4 packages"):
+            break
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    said = process.communicate(timeout=30)[1]
+    assert time.monotonic() - began < 2  # a second, and some for a busy host
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "interrupted; nothing is half-written"
+    assert "Traceback" not in said
+    assert work.contents() == before
+    assert verify(work.store) == ()
 
 
 def test_killed_at_any_moment_it_verifies_and_the_next_run_finishes(work):
