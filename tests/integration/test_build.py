@@ -8,6 +8,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import tarfile
 import time
@@ -19,7 +20,7 @@ import pytest
 from builder.engine.archive import read_layer
 from builder.inside.canonical import REGULAR, HashingWriter, merge
 from builder.store.verify import verify
-from tests.integration.spine import MINIBOSS, Ran, Workplace, example_upstream, miniboss
+from tests.integration.spine import COMMAND, MINIBOSS, Ran, Workplace, example_upstream, miniboss
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("miniboss")]
 
@@ -296,6 +297,29 @@ def test_killed_at_any_moment_the_store_verifies_and_the_next_run_finishes(built
     assert digest(work) == digest(built)
     assert verify(work.store) == ()
     assert [p.name for p in (work.folder / "images" / "tmp").iterdir() if not p.name.startswith("keep-")] == []
+
+
+@pytest.mark.parametrize("begun", ["stage os ...", "stage site ..."])
+def test_an_interrupt_ends_a_build_and_leaves_nothing_behind(built, tmp_path, begun):
+    work = built.copy(tmp_path / "work", without="stage/")
+    process = subprocess.Popen(
+        [COMMAND, "build", MINIBOSS], cwd=work.folder, env=work.environment(), stderr=subprocess.PIPE, text=True
+    )
+    for line in process.stderr:
+        if line.startswith(begun):
+            break
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    said = process.communicate(timeout=60)[1]
+    assert time.monotonic() - began < 4  # a second, and some for an engine that is busy removing a container
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert verify(work.store) == ()
+    assert [p.name for p in (work.folder / "images" / "tmp").iterdir() if not p.name.startswith("keep-")] == []
+    owners = ["docker", "ps", "--all", "--format", '{{.Label "boss-builder.owner"}}']
+    owned = subprocess.run(owners, check=True, capture_output=True, text=True).stdout
+    assert f":{process.pid}:" not in owned
 
 
 def test_the_example_is_frozen_again_without_fetching(built, tmp_path):
