@@ -26,6 +26,12 @@ PACKAGES = ("createrepo-c", "dnf", "gnupg", "pigz", "rpm")
 TOOLS = ("createrepo_c", "dnf", "gpg", "pigz", "python3", "rpm", "rpmkeys")
 EPOCH = 1735689600  # 2025-01-01: a fixed day, so that nothing of the day of making stands in the image
 BOOTSTRAP_LIMIT = 1800
+TAIL_LINES = 20
+WITHOUT_ROOT = """\
+give it subordinate ids, as root:
+    apt-get install uidmap && usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER
+or freeze once as root into the same store, which keeps the builder image
+or name an image that holds the tools: --builder-image NAME@sha256:DIGEST"""
 PINNED = re.compile(r"(?P<name>[^@\s]+)@(?P<digest>sha256:[0-9a-f]{64})")
 DEBIAN = Path("/etc/debian_version")
 
@@ -54,14 +60,26 @@ def make(store: Store, progress: Progress) -> oci.Descriptor:
         raise HostFailure("mmdebstrap is not installed", hint="apt-get install mmdebstrap")
     with store.workspace("builder") as folder, progress.task("builder image: bootstrap"):
         archive = folder / "root.tar"
-        run(
-            ["mmdebstrap", "--variant=minbase", "--skip=output/dev", "--format=tar", "--quiet",
-             "--include=" + ",".join(PACKAGES), SUITE, archive, _mirror()],
-            time_limit=BOOTSTRAP_LIMIT,
-            environment={"SOURCE_DATE_EPOCH": str(EPOCH), "LC_ALL": "C"},
-            log_file=folder / "log",
-        )  # fmt: skip
+        _bootstrap(archive)
         return _store_layers(store, folder, [archive], f"mmdebstrap {SUITE}")
+
+
+def _bootstrap(archive: Path) -> None:
+    """Run mmdebstrap. Raises HostFailure where this user may not, WorkFailure where it fails."""
+    done = run(
+        ["mmdebstrap", "--variant=minbase", "--skip=output/dev", "--format=tar", "--quiet",
+         "--include=" + ",".join(PACKAGES), SUITE, archive, _mirror()],
+        time_limit=BOOTSTRAP_LIMIT,
+        environment={"SOURCE_DATE_EPOCH": str(EPOCH), "LC_ALL": "C"},
+        check=False,
+    )  # fmt: skip
+    if "unable to pick chroot mode" in done.stderr:
+        raise HostFailure(
+            "this user can not bootstrap the builder image: mmdebstrap finds no way without root", hint=WITHOUT_ROOT
+        )
+    if done.returncode != 0:
+        tail = "\n".join(done.stderr.splitlines()[-TAIL_LINES:])
+        raise WorkFailure(f"mmdebstrap failed with exit code {done.returncode}", hint=tail)
 
 
 def _mirror() -> str:

@@ -60,7 +60,17 @@ def test_an_ordinary_user_is_told_what_is_missing_and_nothing_is_installed(check
 
 def test_an_ordinary_user_without_an_engine_is_told_how_to_start_one(checkout, tmp_path):
     path = programs(tmp_path / "bin")
-    for name in ("skopeo", "mmdebstrap", "rpmbuild", "rpmsign", "createrepo_c", "gpg", "docker", "docker-registry"):
+    for name in (
+        "skopeo",
+        "mmdebstrap",
+        "rpmbuild",
+        "rpmsign",
+        "createrepo_c",
+        "gpg",
+        "docker",
+        "docker-registry",
+        "newuidmap",
+    ):
         if not (path / name).exists():
             (path / name).symlink_to("/bin/true")
     (path / "docker").unlink()
