@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 
 import click
@@ -72,7 +73,8 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Entry point of the console script. A polite end (SIGTERM) is an interrupt: everything is put away first."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         ended: int | None = cli.main(prog_name="boss-builder", standalone_mode=False)
     except click.exceptions.Abort:

@@ -32,7 +32,9 @@ def builder_store() -> Path:
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("ab") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        open_toolbox(Store(folder), connect(), PlainProgress())
+        engine = connect()
+        open_toolbox(Store(folder), engine, PlainProgress())
+        engine.client.close()
     return folder
 
 

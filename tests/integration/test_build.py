@@ -299,8 +299,11 @@ def test_killed_at_any_moment_the_store_verifies_and_the_next_run_finishes(built
     assert [p.name for p in (work.folder / "images" / "tmp").iterdir() if not p.name.startswith("keep-")] == []
 
 
-@pytest.mark.parametrize("begun", ["stage os ...", "stage site ..."])
-def test_an_interrupt_ends_a_build_and_leaves_nothing_behind(built, tmp_path, begun):
+@pytest.mark.parametrize(
+    ("begun", "sent"),
+    [("stage os ...", signal.SIGINT), ("stage site ...", signal.SIGINT), ("stage os", signal.SIGTERM)],
+)
+def test_an_interrupt_ends_a_build_and_leaves_nothing_behind(built, tmp_path, begun, sent):
     work = built.copy(tmp_path / "work", without="stage/")
     process = subprocess.Popen(
         [COMMAND, "build", MINIBOSS], cwd=work.folder, env=work.environment(), stderr=subprocess.PIPE, text=True
@@ -309,7 +312,7 @@ def test_an_interrupt_ends_a_build_and_leaves_nothing_behind(built, tmp_path, be
         if line.startswith(begun):
             break
     time.sleep(2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     began = time.monotonic()
     said = process.communicate(timeout=60)[1]
     assert time.monotonic() - began < 4  # a second, and some for an engine that is busy removing a container

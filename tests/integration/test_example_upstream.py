@@ -5,12 +5,10 @@ The root is bootstrapped with everything that the repository holds, by the dnf o
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
 import time
 import urllib.request
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,19 +83,14 @@ def bootstrapped(engine: Engine, tree: Path, tmp_path_factory: pytest.TempPathFa
     script = BOOTSTRAP
     for name, value in names.items():
         script = script.replace(name, value)
-    with warnings.catch_warnings():
-        # the SDK leaves a container's output stream, and the store's maker its connection, for the collector to close
-        warnings.simplefilter("ignore", ResourceWarning)
-        toolbox = open_toolbox(Store(builder_store()), engine, PlainProgress())
-        done = engine.run(
-            toolbox.image_id,
-            ["/bin/sh", "-c", script],
-            folders=[Folder(tree, "/vault"), Folder(folder, "/out", writable=True)],
-            environment={"SOURCE_DATE_EPOCH": str(packages.DATE), "LC_ALL": "C.UTF-8", "HOME": "/root"},
-            time_limit=300,
-        )
-        del toolbox
-        gc.collect()
+    toolbox = open_toolbox(Store(builder_store()), engine, PlainProgress())
+    done = engine.run(
+        toolbox.image_id,
+        ["/bin/sh", "-c", script],
+        folders=[Folder(tree, "/vault"), Folder(folder, "/out", writable=True)],
+        environment={"SOURCE_DATE_EPOCH": str(packages.DATE), "LC_ALL": "C.UTF-8", "HOME": "/root"},
+        time_limit=300,
+    )
     log = folder / "dnf"
     assert done.exit_code == 0, done.tail + (log.read_text()[-3000:] if log.exists() else "")
     return Bootstrapped(folder)
