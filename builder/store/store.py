@@ -69,31 +69,35 @@ class Store:
         What a killed process left behind is removed by the next one: a living owner holds a lock on its folder.
         """
         self.create()
-        self._sweep()
         folder = self._temporary / f"{purpose}-{secrets.token_hex(6)}"
-        folder.mkdir(mode=0o755)
-        folder.chmod(0o755)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
+        with self._locked():  # nobody may take the folder for an abandoned one before its lock is held
+            self._sweep()
+            folder.mkdir(mode=0o755)
+            folder.chmod(0o755)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
             yield folder
         finally:
-            os.close(descriptor)
             shutil.rmtree(folder, ignore_errors=True)
+            os.close(descriptor)
 
     def _sweep(self) -> None:
-        with self._locked():
-            for folder in self._temporary.iterdir():
-                if not folder.is_dir() or folder.name.startswith("keep-"):
-                    continue
+        """Remove the folders of killed processes; the store's lock is held."""
+        for folder in self._temporary.iterdir():
+            if folder.name.startswith("keep-"):
+                continue
+            try:
                 descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(folder, ignore_errors=True)
-                except BlockingIOError:
-                    continue
-                finally:
-                    os.close(descriptor)
+            except (FileNotFoundError, NotADirectoryError):  # its owner has just removed it; or a stranger's file
+                continue
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            except BlockingIOError:
+                continue
+            finally:
+                os.close(descriptor)
 
     def kept_folder(self, name: str) -> Path:
         """Give a folder for partial downloads that outlives a killed process (and is no part of the archive)."""

@@ -155,6 +155,26 @@ def test_two_writers_lose_nothing(store):
     assert verify(store) == ()
 
 
+def _many_workspaces(path):
+    store = Store(path)
+    for _ in range(150):
+        with store.workspace("busy") as folder:
+            (folder / "file").write_text("x")
+            if not (folder / "file").exists():
+                raise RuntimeError(folder)
+
+
+def test_nobody_takes_a_living_workspace_for_an_abandoned_one(store):
+    store.create()
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_many_workspaces, args=(store.path,)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+
+
 def test_a_workspace_is_gone_at_its_end_and_a_killed_ones_with_the_next(store):
     with store.workspace("one") as folder:
         (folder / "file").write_text("x")
