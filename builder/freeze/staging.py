@@ -49,12 +49,6 @@ class Staging:
         self._files[digest] = path
         return Blob(digest=digest, size=size)
 
-    def stage_bytes(self, data: bytes) -> Blob:
-        """Note some bytes for storing."""
-        path = self.folder("bytes") / "content"
-        path.write_bytes(data)
-        return self.stage(path)
-
     def commit(self) -> None:
         """Put everything into the store: what lies on its file system by a rename, the rest as a copy."""
         for digest, path in self._files.items():
