@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shlex
 import shutil
 import tarfile
 from pathlib import Path
@@ -22,8 +23,17 @@ from builder.store import oci
 from builder.store.store import Store
 
 SUITE = "trixie"
-PACKAGES = ("createrepo-c", "dnf", "gnupg", "pigz", "rpm")
-TOOLS = ("createrepo_c", "dnf", "gpg", "pigz", "python3", "rpm", "rpmkeys")
+LATER_SUITE = "sid"
+PACKAGES = (
+    "apptainer", "createrepo-c", "dnf", "e2fsprogs", "fdisk", "fuse-overlayfs", "fuse3", "gnupg", "grub-efi-amd64-bin",
+    "grub-pc-bin", "libarchive13t64", "mtools", "pigz", "qemu-utils", "rpm", "squashfs-tools", "squashfuse",
+)  # fmt: skip
+"""All of SUITE, but for what only LATER_SUITE has: apptainer, which needs nothing else of it."""
+TOOLS = (
+    "apptainer", "createrepo_c", "dnf", "gpg", "grub-mkimage", "mcopy", "mke2fs", "mksquashfs", "pigz", "python3",
+    "qemu-img", "rpm", "rpmkeys", "sfdisk",
+)  # fmt: skip
+PREFERENCES = f"Package: *\nPin: release n={LATER_SUITE}\nPin-Priority: 50\n"
 EPOCH = 1735689600  # 2025-01-01: a fixed day, so that nothing of the day of making stands in the image
 BOOTSTRAP_LIMIT = 1800
 TAIL_LINES = 20
@@ -38,7 +48,7 @@ DEBIAN = Path("/etc/debian_version")
 
 def definition() -> str:
     """Name what the builder image is made from; another list of tools gives another name."""
-    return Digest.of(documents.compact({"suite": SUITE, "packages": PACKAGES, "epoch": EPOCH})).hex[:12]
+    return Digest.of(documents.compact({"suites": [SUITE, LATER_SUITE], "packages": PACKAGES, "epoch": EPOCH})).hex[:12]
 
 
 def reference() -> str:
@@ -66,9 +76,15 @@ def make(store: Store, progress: Progress) -> oci.Descriptor:
 
 def _bootstrap(archive: Path) -> None:
     """Run mmdebstrap. Raises HostFailure where this user may not, WorkFailure where it fails."""
+    mirror = _mirror()
+    preferences = shlex.quote(PREFERENCES)
     done = run(
         ["mmdebstrap", "--variant=minbase", "--skip=output/dev", "--format=tar", "--quiet",
-         "--include=" + ",".join(PACKAGES), SUITE, archive, _mirror()],
+         # a frozen mirror serves release files that have expired; their signatures are checked all the same
+         '--aptopt=Acquire::Check-Valid-Until "false"',
+         f'--setup-hook=printf %s {preferences} > "$1/etc/apt/preferences.d/later-suite"',
+         "--include=" + ",".join(PACKAGES), SUITE, archive,
+         *(f"deb {mirror} {suite} main" for suite in (SUITE, LATER_SUITE))],
         time_limit=BOOTSTRAP_LIMIT,
         environment={"SOURCE_DATE_EPOCH": str(EPOCH), "LC_ALL": "C"},
         check=False,
