@@ -52,7 +52,7 @@ def image_annotations(lock: Lock, lock_digest: str) -> dict[str, str]:
 def image_config(lock: Lock, lock_digest: str, stages: Sequence[tuple[str, str]]) -> bytes:
     """Configuration of a release's image; `stages` are pairs of name and diff id, lowest first."""
     recipe = lock.recipe
-    image = next(i for i in recipe.image if i.name == "oci")
+    image = recipe.image_of("oci")
     created = timestamp(release_epoch(recipe))
     return documents.compact(
         oci.ImageConfig(

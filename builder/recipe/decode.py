@@ -25,12 +25,13 @@ from builder.recipe.language import (
     NumberKind,
     PathKind,
     PathOrUrlKind,
+    SizeKind,
     TextKind,
     UrlKind,
 )
 from builder.recipe.paths import Source, file_ref
 from builder.recipe.structure import is_sound, shape
-from builder.recipe.text import text_problem, url_problem
+from builder.recipe.text import size_problem, text_problem, url_problem
 
 Place = tuple[str | int, ...]
 """Where in a recipe something is said: block types, labels, names of attributes, numbers of items."""
@@ -140,6 +141,8 @@ class Decoder:
                 return value if isinstance(value, bool) else self._wrong(at, what, "true or false", value)
             case NumberKind():
                 return self._number(value, kind, at, what)
+            case SizeKind() if not isinstance(value, str):
+                return self._wrong(at, what, 'a size, as in "8GiB"', value)
             case _:
                 if not isinstance(value, str):
                     return self._wrong(at, what, "text", value)
@@ -200,6 +203,8 @@ class Decoder:
                 problem = text_problem(text, kind, what, at)
             case UrlKind():
                 problem = url_problem(text, kind, what, at)
+            case SizeKind():
+                problem = size_problem(text, kind, what, at)
             case DateKind():
                 result, problem = _day(text, what, at)
             case PathOrUrlKind():

@@ -36,6 +36,14 @@ class UrlKind(msgspec.Struct, frozen=True):
     pattern: str
 
 
+class SizeKind(msgspec.Struct, frozen=True):
+    """Text that is a size, as `8GiB`; the bounds are bytes, both included."""
+
+    pattern: str
+    minimum: int
+    maximum: int
+
+
 class PathKind(msgspec.Struct, frozen=True):
     """A path inside the recipe's folder, to a `file` or a `folder`."""
 
@@ -82,7 +90,10 @@ class PathOrUrlKind(msgspec.Struct, frozen=True):
     url: UrlKind
 
 
-Kind = TextKind | UrlKind | PathKind | NumberKind | BoolKind | DateKind | AnyKind | ListKind | MapKind | PathOrUrlKind
+Kind = (
+    TextKind | UrlKind | SizeKind | PathKind | NumberKind | BoolKind | DateKind | AnyKind | ListKind | MapKind
+    | PathOrUrlKind
+)  # fmt: skip
 
 
 class AttributeType(msgspec.Struct, frozen=True):
@@ -191,9 +202,10 @@ def _block(name: str, structs: tuple[type[msgspec.Struct], ...], *, required: bo
     variants = {str(s.__struct_config__.tag): s for s in structs if s.__struct_config__.tag is not None}
     if not variants:
         return _struct(structs[0], name, required=required, repeated=repeated)
+    label = str(structs[0].__struct_config__.tag_field)
     return BlockType(
-        name, f'`{name} "KIND" {{ ... }}`: one of {", ".join(variants)}.',
-        (("kind", TextKind(choices=tuple(variants))),),
+        name, f'`{name} "{label.upper()}" {{ ... }}`: one of {", ".join(variants)}.',
+        ((label, TextKind(choices=tuple(variants))),),
         {}, {}, required=required, repeated=repeated, becomes=None,
         variants={tag: _struct(s, name, required=required, repeated=repeated) for tag, s in variants.items()},
     )  # fmt: skip
@@ -225,7 +237,8 @@ def _is_list(annotation: Any) -> bool:
 
 def _nested(annotation: Any) -> tuple[type[msgspec.Struct], ...]:
     """Give the block types that an annotation stands for: `Os`, `tuple[Image, ...]`, `TarballSource | RpmSource`."""
-    candidates = typing.get_args(annotation)[:1] if _is_list(annotation) else _members(annotation) or (annotation,)
+    one = typing.get_args(annotation)[0] if _is_list(annotation) else annotation
+    candidates = _members(one) or (one,)
     structs = tuple(c for c in candidates if isinstance(c, type) and issubclass(c, msgspec.Struct))
     return structs if structs and model.FileRef not in structs else ()
 
@@ -266,6 +279,9 @@ def _text_kind(metas: tuple[Meta, ...]) -> Kind:
     pattern = next((m.pattern for m in metas if m.pattern), "")
     if any((m.extra_json_schema or {}).get("format") == "uri" for m in metas):
         return UrlKind(description, pattern)
+    bounds = next((m.extra for m in metas if m.extra), None)
+    if bounds:
+        return SizeKind(pattern, bounds["minimum"], bounds["maximum"])
     return TextKind(description, pattern, next((m.min_length for m in metas if m.min_length), 0))
 
 

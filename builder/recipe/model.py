@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import PurePosixPath
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, overload
 
 import msgspec
 from msgspec import Meta
+
+from builder.recipe.sizes import SIZE, UNITS, size_in_bytes
+from builder.store.shapes import SHAPES, Shape
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 PACKAGE = r"^@?[A-Za-z0-9][A-Za-z0-9._+:~^-]*$"
@@ -21,6 +24,7 @@ VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SHA256 = r"^[0-9a-f]{64}$"
 URL = r"^https?://[A-Za-z0-9._~:/?#@+,=%&\[\]-]+$"
 FILE_PATH = r"^[A-Za-z0-9._+,:=@~/-]+$"
+KERNEL_ARGUMENT = r"^[A-Za-z0-9_][A-Za-z0-9_.,:=/@%+-]*$"
 
 Name = Annotated[str, Meta(pattern=NAME, description="letters, digits and . _ + -, the first a letter or digit")]
 PackageSpec = Annotated[
@@ -30,6 +34,25 @@ GuestPath = Annotated[str, Meta(pattern=USER_PATH, description="an absolute path
 Url = Annotated[str, Meta(description="an http or https address", pattern=URL, extra_json_schema={"format": "uri"})]
 Sha256 = Annotated[str, Meta(pattern=SHA256, description="64 hexadecimal digits, lower case")]
 Text = Annotated[str, Meta(min_length=1)]
+DiskSize = Annotated[
+    str,
+    Meta(
+        description="what the guest sees of its disk: a whole number and MiB, GiB or TiB; what is free takes no space",
+        pattern=SIZE,
+        extra={"minimum": 64 * UNITS["MiB"], "maximum": 16 * UNITS["TiB"]},
+    ),
+]
+MemorySize = Annotated[
+    str,
+    Meta(
+        description="a whole number and MiB, GiB or TiB",
+        pattern=SIZE,
+        extra={"minimum": 64 * UNITS["MiB"], "maximum": UNITS["TiB"]},
+    ),
+]
+KernelArgument = Annotated[
+    str, Meta(pattern=KERNEL_ARGUMENT, description="letters, digits and _ . , : = / @ % + -, the first not a sign")
+]
 
 
 class _Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -190,13 +213,50 @@ class Document(_Block, frozen=True, kw_only=True):
     sha256: Annotated[Sha256 | None, Meta(description="needed with `url`")] = None
 
 
-class Image(_Block, frozen=True, kw_only=True):
-    """`image "oci" { ... }`: a shape to build."""
+class OciImage(_Block, frozen=True, kw_only=True, tag_field="name", tag="oci"):
+    """`image "oci" { ... }`: an image for Docker and its like; the others are made from it."""
 
-    labels: ClassVar[tuple[str, ...]] = ("name",)
-
-    name: Literal["oci"]
     command: Annotated[tuple[Text, ...], Meta(description="what the image starts by itself")] = ("/bin/bash",)
+
+
+class SifImage(_Block, frozen=True, kw_only=True, tag_field="name", tag="sif"):
+    """`image "sif" { ... }`: an image for Apptainer."""
+
+    command: Annotated[tuple[Text, ...], Meta(description="what `apptainer run` starts where no command is given")] = (
+        "/bin/bash",
+    )
+
+
+class VmImage(_Block, frozen=True, kw_only=True, tag_field="name", tag="vm"):
+    """`image "vm" { ... }`: the disk of a virtual machine."""
+
+    disk: DiskSize = "8GiB"
+    memory: MemorySize = "1GiB"
+    processors: Annotated[int, Meta(ge=1, le=64)] = 2
+    uefi: Annotated[bool, Meta(description="whether the disk boots under UEFI too; it boots under BIOS always")] = False
+    disk_bus: Annotated[
+        Literal["nvme", "virtio", "sata", "ide"], Meta(description="where the guest finds its disk")
+    ] = "virtio"
+    packages: Annotated[
+        tuple[PackageSpec, ...],
+        Meta(description="what only a machine of its own needs, as the kernel; from the OS's repositories"),
+    ] = ()
+    kernel_arguments: Annotated[
+        tuple[KernelArgument, ...], Meta(description="words for the kernel's command line, after those that it needs")
+    ] = ()
+
+    @property
+    def disk_bytes(self) -> int:
+        """Size of the disk that the guest sees."""
+        return size_in_bytes(self.disk)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Size of the guest's memory."""
+        return size_in_bytes(self.memory)
+
+
+Image = OciImage | SifImage | VmImage
 
 
 class Validation(_Block, frozen=True, kw_only=True):
@@ -215,10 +275,29 @@ class Recipe(_Block, frozen=True, kw_only=True):
     puppet: Puppet | None = None
     external_library: tuple[ExternalLibrary, ...] = ()
     document: tuple[Document, ...] = ()
-    image: Annotated[tuple[Image, ...], Meta(min_length=1)] = (Image(name="oci"),)
+    image: Annotated[tuple[Image, ...], Meta(min_length=1)] = (OciImage(),)
     validation: Validation | None = None
 
     @property
     def full_name(self) -> str:
         """`name-version`, as in `miniboss-1.0.0`."""
         return f"{self.release.name}-{self.release.version}"
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """What is built, in the order in which it is made; `oci` always, as the others are made from it."""
+        return tuple(shape for shape in SHAPES if self.image_of(shape) is not None)
+
+    @overload
+    def image_of(self, shape: Literal["oci"]) -> OciImage: ...
+    @overload
+    def image_of(self, shape: Literal["sif"]) -> SifImage | None: ...
+    @overload
+    def image_of(self, shape: Literal["vm"]) -> VmImage | None: ...
+    @overload
+    def image_of(self, shape: Shape) -> Image | None: ...
+
+    def image_of(self, shape: Shape) -> Image | None:
+        """Give the image of a shape, or None where the recipe asks for none; `oci` is always there."""
+        found = next((image for image in self.image if image.__struct_config__.tag == shape), None)
+        return OciImage() if found is None and shape == "oci" else found

@@ -20,6 +20,7 @@ from builder.recipe.language import (
     NumberKind,
     PathKind,
     PathOrUrlKind,
+    SizeKind,
     TextKind,
     UrlKind,
     top_level,
@@ -50,10 +51,11 @@ def _labelled(block: BlockType) -> Schema:
     """Wrap a block into one object for each label."""
     if block.variants:
         properties = {tag: _body(variant) for tag, variant in block.variants.items()}
-        return {
+        labelled: Schema = {
             "description": block.description, "type": "object", "properties": properties,
-            "additionalProperties": False, "minProperties": 1, "maxProperties": 1,
+            "additionalProperties": False, "minProperties": 1,
         }  # fmt: skip
+        return labelled if block.repeated else labelled | {"maxProperties": 1}
     inner = _body(block)
     for _, kind in reversed(block.labels):
         inner = {"type": "object", "propertyNames": _kind(kind), "additionalProperties": inner, "minProperties": 1}
@@ -97,6 +99,8 @@ def _kind(kind: Kind) -> Schema:  # noqa: C901, PLR0911, PLR0912 - one for each 
             return result
         case UrlKind():
             return {"type": "string", "format": "uri", "pattern": kind.pattern}
+        case SizeKind():
+            return {"type": "string", "pattern": kind.pattern}
         case PathKind():
             return {"type": "string", "pattern": FILE_PATH, "description": f"a {kind.shape} beside the recipe"}
         case PathOrUrlKind():

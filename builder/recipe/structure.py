@@ -156,8 +156,9 @@ def _merged_body(base: syntax.Body, child: syntax.Body, blocks: Mapping[str, Blo
         if kind.free:
             key = (item.type, str(number))
         earlier = result.get(key)
-        if isinstance(earlier, syntax.Block) and not kind.variants:
-            body = _merged_body(earlier.body, item.body, kind.blocks)
+        if isinstance(earlier, syntax.Block) and (kind.repeated or not kind.variants):
+            inside = kind.variants[item.labels[0].text] if kind.variants and is_sound(item, kind) else kind
+            body = _merged_body(earlier.body, item.body, inside.blocks)
             item = syntax.Block(item.at, item.type, item.labels, body)  # noqa: PLW2901 - the same block, completed
         result[key] = item
     return syntax.Body(tuple(result.values()))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from builder.core.errors import Location, Problem
-from builder.recipe.language import TextKind, UrlKind
+from builder.recipe.language import SizeKind, TextKind, UrlKind
+from builder.recipe.sizes import nearest_size, size_in_bytes, size_text
 from builder.recipe.tokens import shown
 
 _SCHEMES = ("http", "https")
@@ -38,6 +39,21 @@ def pattern_problem(text: str, pattern: str, description: str, what: str, at: Lo
     else:
         message = f"{what} cannot be {text if len(text) <= 80 else text[:77] + '...'!r}"  # noqa: PLR2004 - one line
     return Problem(message, f"allowed: {description}", at)
+
+
+def size_problem(text: str, kind: SizeKind, what: str, at: Location) -> Problem | None:
+    """Say that `text` is not written as a size, or is out of bounds; or None."""
+    if not re.fullmatch(kind.pattern, text):
+        near = nearest_size(text)
+        hint = f"write {near}" if near else "written as a whole number and MiB, GiB or TiB, as in 8GiB"
+        shortened = text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - one line
+        return Problem(f"{what} is not a size: {shortened!r}", hint, at)
+    size = size_in_bytes(text)
+    if size < kind.minimum:
+        return Problem(f"{what} is too small: {text}", f"it is at least {size_text(kind.minimum)}", at)
+    if size > kind.maximum:
+        return Problem(f"{what} is too large: {text}", f"it is at most {size_text(kind.maximum)}", at)
+    return None
 
 
 def url_problem(text: str, kind: UrlKind, what: str, at: Location) -> Problem | None:

@@ -179,7 +179,7 @@ def dockerfile(planned: Plan, lock_digest: str) -> str:
     first = render(
         "oci/os.Dockerfile.j2", packages=len(planned.lock.os_packages), base="scratch", archive="os/root.tar"
     )
-    image = next(i for i in recipe.image if i.name == "oci")
+    image = recipe.image_of("oci")
     return render(
         "oci/Dockerfile.j2",
         release=recipe.full_name,

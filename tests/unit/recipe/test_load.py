@@ -3,11 +3,12 @@
 from datetime import date
 from typing import Any
 
+import msgspec
 import pytest
 
 from builder.core.errors import InputFailure
 from builder.recipe.load import examine, load, load_base
-from builder.recipe.model import DirectorySource, FileRef, RpmSource, TarballSource
+from builder.recipe.model import DirectorySource, FileRef, OciImage, RpmSource, SifImage, TarballSource, VmImage
 
 
 @pytest.fixture
@@ -178,3 +179,59 @@ def test_a_recipe_in_the_current_folder_finds_its_base(recipes: Any, monkeypatch
 def test_the_same_recipe_gives_equal_values(recipes: Any):
     path = recipes / "whole-1.0" / "recipe.hcl"
     assert load(path, {}, {}).recipe == load(path.absolute(), {}, {}).recipe
+
+
+RELEASE = 'release "bad" "1" {\n  extends = "whole-1.0"\n  title = "x"\n  date = "2020-01-01"\n  license = "x"\n}\n'
+
+
+def images_of(write: Any, text: str):
+    return load(write(RELEASE + text), {}, {}).recipe
+
+
+def test_an_image_is_of_the_shape_that_its_label_names(write: Any):
+    recipe = images_of(write, 'image "vm" {}\nimage "sif" {\n  command = ["/bin/sh"]\n}\n')
+    assert recipe.image_of("oci") == OciImage(command=("/bin/sh", "-c", "echo ${HOME}"))
+    assert recipe.image_of("sif") == SifImage(command=("/bin/sh",))
+    assert recipe.image_of("vm") == VmImage()
+    assert recipe.shapes == ("oci", "sif", "vm")
+
+
+def test_a_virtual_machine_is_described_in_full(write: Any):
+    recipe = images_of(
+        write,
+        'image "vm" {\n  disk = "1536MiB"\n  memory = "2GiB"\n  processors = 4\n  uefi = true\n'
+        '  disk_bus = "nvme"\n  packages = ["kernel"]\n  kernel_arguments = ["net.ifnames=0", "quiet"]\n}\n',
+    )
+    machine = recipe.image_of("vm")
+    assert machine == VmImage(
+        disk="1536MiB", memory="2GiB", processors=4, uefi=True, disk_bus="nvme",
+        packages=("kernel",), kernel_arguments=("net.ifnames=0", "quiet"),
+    )  # fmt: skip
+    assert (machine.disk_bytes, machine.memory_bytes) == (1_610_612_736, 2_147_483_648)
+
+
+def test_without_an_image_block_there_is_the_oci_image_alone(write: Any):
+    package = 'package "boss" {\n  install_to = "/opt"\n  source "directory" {\n    path = "data"\n  }\n}\n'
+    recipe = load(write(RELEASE.replace("whole-1.0", "el") + package), {}, {}).recipe
+    assert recipe.image == (OciImage(),)
+    assert recipe.shapes == ("oci",)
+    assert recipe.image_of("vm") is None
+
+
+def test_an_oci_image_is_made_for_the_others_though_no_block_says_so(whole: Any):
+    recipe = msgspec.structs.replace(whole.recipe, image=(SifImage(),))
+    assert recipe.image_of("oci") == OciImage()
+    assert recipe.shapes == ("oci", "sif")
+
+
+def test_an_image_is_merged_over_that_of_the_base_attribute_by_attribute(recipes: Any, write: Any):
+    base = recipes / "el" / "recipe.hcl"
+    base.write_text(base.read_text() + '\nimage "vm" {\n  disk_bus = "ide"\n  memory = "2GiB"\n}\n')
+    assert images_of(write, 'image "vm" {\n  memory = "512MiB"\n}\n').image_of("vm") == VmImage(
+        disk_bus="ide", memory="512MiB"
+    )
+
+
+def test_where_an_attribute_of_an_image_is_said(write: Any):
+    loaded = load(write(RELEASE + 'image "vm" {\n  packages = [\n    "kernel",\n  ]\n}\n'), {}, {})
+    assert str(loaded.where("image", "vm", "packages", 0)) == "recipes/bad/recipe.hcl:9:5"

@@ -57,7 +57,7 @@ def test_good_recipes_satisfy_it(recipes: Any, name: Any):
         'base "x" {\n  titel = "x"\n}\n',
         'base "x" {\n  title = "x"\n}\nos {\n  family = "a;b"\n}\n',
         'base "x" {\n  title = "x"\n}\nos {\n  packages = "bash"\n}\n',
-        'base "x" {\n  title = "x"\n}\nimage "sif" {}\n',
+        'base "x" {\n  title = "x"\n}\nimage "avi" {}\n',
         'base "x" {\n  title = "x"\n}\npackage "boss" {\n  source "git" {}\n}\n',
         'base "x" {\n  title = "x"\n}\nvalidation {\n  time_limit = 0\n}\n',
         'base "x" {\n  title = "x"\n}\nos {\n  rpm_repository "os" {\n    url = "ftp://a.example/"\n  }\n}\n',

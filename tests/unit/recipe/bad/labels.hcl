@@ -1,6 +1,6 @@
 release "bad" {
 }
-image "sif" {}
+image "snf" {}
 image {}
 package "bos" {
   source "git" {

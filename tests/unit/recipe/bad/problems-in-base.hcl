@@ -11,4 +11,4 @@ package "boss" {
   }
   install_to = "/opt/boss"
 }
-image "vm" {}
+image "vmm" {}
