@@ -72,7 +72,11 @@ def freeze(
             _fetch_missing(before, store, downloader, staging)
             builder_image = before.builder_image
             rpms = FrozenRepositories(
-                before.repositories, before.os_packages, before.boss_packages, before.frozen_repository
+                repositories=before.repositories,
+                os_packages=before.os_packages,
+                boss_packages=before.boss_packages,
+                vm_packages=before.vm_packages,
+                metadata=before.frozen_repository,
             )
         else:
             toolbox = open_toolbox(None)
@@ -93,6 +97,7 @@ def freeze(
             repositories=rpms.repositories,
             os_packages=rpms.os_packages,
             boss_packages=rpms.boss_packages,
+            vm_packages=rpms.vm_packages,
             frozen_repository=rpms.metadata,
             sources={
                 **freeze_remote(loaded, downloader, staging),
@@ -140,7 +145,9 @@ def _package_part(recipe: Recipe) -> tuple[Any, ...]:
     os = recipe.os
     source = recipe.package.source
     rpm_source = source if isinstance(source, RpmSource) else None
-    return (os.architecture, os.packages, os.rpm_repository, shared_epoch(recipe), rpm_source)
+    machine = recipe.image_of("vm")
+    vm_packages = machine.packages if machine else ()
+    return (os.architecture, os.packages, os.rpm_repository, shared_epoch(recipe), rpm_source, vm_packages)
 
 
 def _fetch_missing(lock: Lock, store: Store, downloader: Downloader, staging: Staging) -> None:

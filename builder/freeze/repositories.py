@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -28,6 +29,8 @@ RESOLVE_LIMIT = 600
 SIGNATURE_LIMIT = 1800
 BOSS = "boss"
 """Name of the repository that `package "boss"` brings."""
+PACKAGES_OF = {"os": ("os",), "boss": ("package", BOSS, "source"), "vm": ("image", "vm")}
+"""Where the recipe lists the packages that are resolved together."""
 
 
 # -- what the programs inside take and give -------------------------------------------------------------------------
@@ -44,6 +47,7 @@ class _ResolveRequest(msgspec.Struct, frozen=True):
     repositories: tuple[_ResolveRepository, ...]
     os: tuple[str, ...]
     boss: tuple[str, ...]
+    vm: tuple[str, ...]
 
 
 class _Resolved(msgspec.Struct, frozen=True):
@@ -63,9 +67,18 @@ class _Resolved(msgspec.Struct, frozen=True):
         return f"{self.name}-{self.epoch}:{self.version}-{self.release}.{self.architecture}"
 
 
+class _Unresolved(msgspec.Struct, frozen=True):
+    group: Literal["os", "boss", "vm"]
+    item: int
+    message: str
+    hint: str
+
+
 class _ResolveAnswer(msgspec.Struct, frozen=True):
     os: tuple[_Resolved, ...]
     boss: tuple[_Resolved, ...]
+    vm: tuple[_Resolved, ...]
+    refused: tuple[_Unresolved, ...]
 
 
 class _SignatureRequest(msgspec.Struct, frozen=True):
@@ -165,6 +178,7 @@ class FrozenRepositories:
     repositories: tuple[Repository, ...]
     os_packages: tuple[str, ...]
     boss_packages: tuple[str, ...]
+    vm_packages: tuple[str, ...]
     metadata: dict[str, Blob]
 
 
@@ -192,7 +206,7 @@ def freeze_repositories(
                 )
     with progress.task("resolve packages"), located(loaded.where("os", "packages")):
         resolved = _resolve(loaded, fetched, toolbox, staging)
-    packages = (*resolved.os, *resolved.boss)
+    packages = (*resolved.os, *resolved.boss, *resolved.vm)
     addresses = {f.asked.name: f.asked for f in fetched}
     wanted = [
         Wanted(addresses[p.repository].address(p.location), Checksum(p.checksum_type, p.checksum), p.size)
@@ -216,6 +230,7 @@ def freeze_repositories(
         repositories=tuple(repositories),
         os_packages=tuple(sorted(p.nevra for p in resolved.os)),
         boss_packages=tuple(sorted(p.nevra for p in resolved.boss)),
+        vm_packages=tuple(sorted(p.nevra for p in resolved.vm)),
         metadata=metadata,
     )
 
@@ -253,6 +268,7 @@ def _fetch_metadata(loaded: LoadedRecipe, asked: Asked, downloader: Downloader, 
 def _resolve(loaded: LoadedRecipe, fetched: list[Fetched], toolbox: Toolbox, staging: Staging) -> _ResolveAnswer:
     recipe = loaded.recipe
     source = recipe.package.source
+    machine = recipe.image_of("vm")
     request = _ResolveRequest(
         architecture=recipe.os.architecture,
         repositories=tuple(
@@ -261,11 +277,20 @@ def _resolve(loaded: LoadedRecipe, fetched: list[Fetched], toolbox: Toolbox, sta
         ),
         os=recipe.os.packages,
         boss=source.packages if isinstance(source, RpmSource) else (),
+        vm=machine.packages if machine else (),
     )
     folders = [Folder(f.folder, f"/boss-builder/repositories/{f.asked.name}") for f in fetched]
-    return toolbox.run(
+    answer = toolbox.run(
         "resolve", request, _ResolveAnswer, work=staging.folder("resolve"), folders=folders, time_limit=RESOLVE_LIMIT
     )
+    if answer.refused:
+        raise InputFailure(
+            *(
+                Problem(r.message, r.hint, loaded.where(*PACKAGES_OF[r.group], "packages", r.item))
+                for r in answer.refused
+            )
+        )
+    return answer
 
 
 def _check_signatures(

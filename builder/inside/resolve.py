@@ -1,9 +1,11 @@
 """Resolve the closure of packages with dnf, from metadata on disk alone.
 
-Request: {"architecture", "repositories": [{"name", "folder", "os": bool}], "os": [spec], "boss": [spec]}; a folder
-holds `repodata/`. Answer: {"os": [package], "boss": [package]} where a package is {"repository", "name", "epoch",
-"version", "release", "architecture", "location", "checksum_type", "checksum", "size"}.
-`os` is resolved from the repositories marked so; `boss` on top of exactly that, from all of them.
+Request: {"architecture", "repositories": [{"name", "folder", "os": bool}], "os": [spec], "boss": [spec], "vm": [spec]};
+a folder holds `repodata/`. Answer: {"os": [package], "boss": [package], "vm": [package], "refused": [refusal]}, where a
+package is {"repository", "name", "epoch", "version", "release", "architecture", "location", "checksum_type",
+"checksum", "size"} and a refusal {"group": "os", "boss" or "vm", "item": number of the spec or -1, "message", "hint"}.
+`os` is resolved from the repositories marked so; `boss` on top of exactly that, from all of them; `vm` on top of both,
+again from the repositories marked so. Where anything is refused, there are no packages.
 """
 
 from __future__ import annotations
@@ -18,8 +20,20 @@ import hawkey
 
 from builder.inside.program import RefusedError, serve
 
+GROUPS = ("os", "boss", "vm")
+"""In the order in which they stand on each other."""
+Packages = dict[str, Any]
+"""dnf's packages by NEVRA."""
 
-def _base(request: dict[str, Any], *, os_only: bool) -> dnf.Base:
+
+class _UnresolvedError(Exception):
+    def __init__(self, *refusals: dict[str, Any]) -> None:
+        super().__init__()
+        self.refusals = refusals
+
+
+def _base(request: dict[str, Any], group: str, below: Packages) -> dnf.Base:
+    """Give dnf with the repositories that a group may take from; of the others, it sees only what is in `below`."""
     base = dnf.Base()
     scratch = tempfile.mkdtemp()
     conf = base.conf
@@ -35,7 +49,7 @@ def _base(request: dict[str, Any], *, os_only: bool) -> dnf.Base:
     conf.substitutions["basearch"] = request["architecture"]
     conf.substitutions["releasever"] = "1"
     for repository in request["repositories"]:
-        if os_only and not repository["os"]:
+        if group == "os" and not repository["os"]:
             continue
         repo = dnf.repo.Repo(repository["name"], conf)
         repo.baseurl = [Path(repository["folder"]).absolute().as_uri()]
@@ -48,33 +62,46 @@ def _base(request: dict[str, Any], *, os_only: bool) -> dnf.Base:
         base.read_comps(arch_filter=True)
     except dnf.exceptions.RepoError as error:
         raise RefusedError((f"dnf can not read the repository: {error}", "is its metadata complete?")) from error
+    others = [r["name"] for r in request["repositories"] if not r["os"]]
+    if group == "vm" and others:
+        hidden = [p for p in base.sack.query().filter(reponame=others) if _nevra(p) not in below]
+        base.sack.add_excludes(base.sack.query().filter(pkg=hidden))
     return base
 
 
-def _closure(base: dnf.Base, specs: list[str]) -> dict[str, Any]:
+def _mark(base: dnf.Base, group: str, specs: list[str], below: Packages) -> None:
     try:
-        base.install_specs(specs, strict=True)
+        base.install_specs([*sorted(below), *specs], strict=True)
     except dnf.exceptions.MarkingErrors as error:
         missing = sorted({*error.no_match_pkg_specs, *error.error_pkg_specs, *error.no_match_group_specs})
-        raise RefusedError(
+        whose = "no repository" if group == "boss" else "no repository of the OS"
+        raise _UnresolvedError(
             *(
-                (
-                    f"no repository has the package {spec!r}{_near(base, spec)}",
-                    "correct `packages`, or add the repository that has it",
-                )
+                {
+                    "group": group,
+                    "item": specs.index(spec) if spec in specs else -1,
+                    "message": f"{whose} has the package {spec!r}{_near(base, spec)}",
+                    "hint": "correct `packages`, or add the repository that has it",
+                }
                 for spec in missing
             )
         ) from error
+
+
+def _added(base: dnf.Base, group: str, below: Packages) -> Packages:
     try:
         base.resolve()
     except dnf.exceptions.DepsolveError as error:
-        raise RefusedError(
-            (
-                f"the packages can not be installed together: {error}",
-                "add the repository that has what is missing, or leave out what is in conflict",
-            )
+        raise _UnresolvedError(
+            {
+                "group": group,
+                "item": -1,
+                "message": f"the packages can not be installed together: {error}",
+                "hint": "add the repository that has what is missing, or leave out what is in conflict",
+            }
         ) from error
-    return {_nevra(package): package for package in base.transaction.install_set}
+    installed = {_nevra(package): package for package in base.transaction.install_set}
+    return {nevra: package for nevra, package in installed.items() if nevra not in below}
 
 
 def _near(base: dnf.Base, spec: str) -> str:
@@ -112,13 +139,23 @@ def _described(packages: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def resolve(request: dict[str, Any]) -> dict[str, Any]:
-    """Answer a request as the module says; refuses packages that are not there or do not fit together."""
-    system = _closure(_base(request, os_only=True), request["os"])
-    boss: dict[str, Any] = {}
-    if request["boss"]:
-        both = _closure(_base(request, os_only=False), [*sorted(system), *request["boss"]])
-        boss = {nevra: package for nevra, package in both.items() if nevra not in system}
-    return {"os": _described(system), "boss": _described(boss)}
+    """Answer a request as the module says; what is not there is named for every group, conflicts for the first."""
+    found: dict[str, Packages] = {}
+    below: Packages = {}
+    refused: list[dict[str, Any]] = []
+    for group in GROUPS:
+        if not request[group]:
+            continue
+        base = _base(request, group, below)
+        try:
+            _mark(base, group, request[group], below)
+            if not refused:
+                found[group] = _added(base, group, below)
+                below = below | found[group]
+        except _UnresolvedError as error:
+            refused.extend(error.refusals)
+    described = {group: [] if refused else _described(found.get(group, {})) for group in GROUPS}
+    return {**described, "refused": refused}
 
 
 if __name__ == "__main__":

@@ -106,6 +106,8 @@ class Lock(_Record, frozen=True, kw_only=True):
     """NEVRA of each package of the stage `os`."""
     boss_packages: tuple[str, ...] = ()
     """NEVRA of each package that the stage `boss` adds."""
+    vm_packages: tuple[str, ...] = ()
+    """NEVRA of each package that the stage `vm` adds: what only a machine of its own needs."""
     frozen_repository: dict[str, Blob]
     """The metadata of the repository that lists the closure alone, by file name below `repodata/`."""
     sources: dict[str, Source]

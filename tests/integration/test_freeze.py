@@ -84,10 +84,18 @@ def upstream(tmp_path_factory, keys) -> Path:
         TinyRpm("shell", requires=["library >= 2"], provides=["/bin/sh"], files={"/usr/bin/tinysh": "#!shell\n"}),
         TinyRpm("library", version="2.1", epoch=1, files={"/usr/lib/library": BIG}),
         TinyRpm("unwanted", files={"/usr/share/unwanted": "nobody asked\n"}),
+        TinyRpm("kernel", requires=["library", "kernel-helper"], files={"/boot/vmlinuz": "kernel\n"}),
+        TinyRpm("kernel-helper", files={"/usr/bin/helper": "helper\n"}),
+        TinyRpm("boss-kernel", requires=["extra"]),
+        TinyRpm("stuck-kernel", requires=["nothing-has-this"]),
     ]
     build_repository(folder / "os", system, key=keys["os"])
     boss = [TinyRpm("boss", requires=["shell", "extra"], files={"/opt/boss": "boss\n"})]
-    build_repository(folder / "boss", [*boss, TinyRpm("extra", files={"/opt/extra": "extra\n"})], key=keys["boss"])
+    boss += [
+        TinyRpm("extra", files={"/opt/extra": "extra\n"}),
+        TinyRpm("kernel-helper", version="9.0", files={"/opt/kernel-helper": "not the one of the OS\n"}),
+    ]
+    build_repository(folder / "boss", boss, key=keys["boss"])
     build_repository(folder / "expired", [TinyRpm("shell")], key=keys["expired"])
     return folder
 
@@ -149,6 +157,42 @@ def test_the_lock_holds_the_closure_with_verdict_and_key_of_every_signature(work
 
 def _index(work: Workplace):
     return json.loads((work.folder / "images" / "index.json").read_text())
+
+
+def ask_for_a_machine(work: Workplace, *packages: str) -> int:
+    """Give the line that names its packages."""
+    path = work.recipes / RELEASE / "recipe.hcl"
+    text = f'{path.read_text()}\nimage "vm" {{\n  packages = {json.dumps(packages)}\n}}\n'
+    path.write_text(text)
+    return text.count("\n") - 1
+
+
+def test_what_a_machine_needs_comes_from_the_os_on_top_of_everything_else(work):
+    frozen(work)
+    before = json.loads(work.lock(RELEASE).read_text())
+    ask_for_a_machine(work, "kernel", "shell", "boss-kernel")
+    answer = frozen(work)
+    lock = json.loads(work.lock(RELEASE).read_text())
+    added = ["boss-kernel", "kernel", "kernel-helper"]
+    assert lock["vm_packages"] == [f"{name}-0:1.0-1.noarch" for name in added]
+    assert answer["changes"] == ["recipe: its text changed", *(f"{name}.noarch: added, 0:1.0-1" for name in added)]
+    for packages in ("os_packages", "boss_packages"):
+        assert lock[packages] == before[packages]
+    taken = {r["name"]: [p["name"] for p in r["packages"]] for r in lock["repositories"]}
+    assert taken == {"os": ["boss-kernel", "kernel", "kernel-helper", "library", "shell"], "boss": ["boss", "extra"]}
+    (primary,) = (blob["digest"] for name, blob in lock["frozen_repository"].items() if "primary" in name)
+    assert work.store.has(primary)
+    assert lock["frozen_repository"] != before["frozen_repository"]
+    assert verify(work.store) == ()
+
+
+def test_a_lock_from_before_there_were_machines_still_fits(work, vault):
+    frozen(work)
+    assert "vm_packages" not in work.lock(RELEASE).read_text()
+    ask_for_a_machine(work)
+    vault.forget()
+    assert frozen(work)["changes"] == ["recipe: its text changed"]
+    assert vault.requests == []
 
 
 def test_again_with_nothing_changed_fetches_nothing_and_keeps_the_lock(work, vault):
@@ -284,8 +328,31 @@ def test_a_file_that_is_no_key(work):
 
 def test_a_package_that_no_repository_has(work):
     path = work.recipes / RELEASE / "recipe.hcl"
-    path.write_text(path.read_text().replace('["shell"]', '["shel", "library"]'))
-    refused(work, 2, "no repository has the package 'shel'", "did you mean 'shell'?", "recipe.hcl:16:3")
+    path.write_text(path.read_text().replace('["shell"]', '["library", "shel"]'))
+    refused(work, 2, "no repository of the OS has the package 'shel'", "did you mean 'shell'?", "recipe.hcl:16:30")
+
+
+def test_every_package_that_no_repository_has_is_named_at_its_place(work):
+    path = work.recipes / RELEASE / "recipe.hcl"
+    path.write_text(path.read_text().replace('["shell"]', '["shel"]').replace('["boss"]', '["bos"]'))
+    line = ask_for_a_machine(work, "library", "kernle")
+    refused(
+        work, 2,
+        "recipe.hcl:16:19: no repository of the OS has the package 'shel'",
+        "recipe.hcl:28:17: no repository has the package 'bos'",
+        f"recipe.hcl:{line}:26: no repository of the OS has the package 'kernle'; did you mean 'kernel'?",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["extra-2.0", "nothing"])
+def test_a_machines_package_that_the_os_does_not_have(work, name):
+    line = ask_for_a_machine(work, name)
+    refused(work, 2, f"recipe.hcl:{line}:15: no repository of the OS has the package '{name}'")
+
+
+def test_a_machines_package_that_can_not_be_installed(work):
+    line = ask_for_a_machine(work, "stuck-kernel")
+    refused(work, 2, f"recipe.hcl:{line}:3: the packages can not be installed together", "nothing-has-this")
 
 
 def test_a_dependency_that_nothing_provides(work, served, keys):

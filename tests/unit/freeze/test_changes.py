@@ -46,3 +46,10 @@ def test_inputs_keys_recipe_and_builder_image_are_named():
     two = msgspec.structs.replace(one, fingerprint="B" * 40)
     found = changes(with_packages(keys=(one,)), with_packages(keys=(two,)))
     assert found == (f"key {'B' * 40}: new", f"key {'A' * 40}: no longer used")
+
+
+def test_a_package_that_only_a_machine_needs_is_a_change_too():
+    before = with_packages(package("shell"))
+    after = with_packages(package("shell"), package("kernel"))
+    after = msgspec.structs.replace(after, vm_packages=("kernel-0:1-1.noarch",))
+    assert changes(before, after) == ("kernel.noarch: added, 0:1-1",)
