@@ -12,7 +12,7 @@ import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -261,6 +261,13 @@ class DockerMachine(Machine):
                 top.rename(host_path)
             except (tarfile.TarError, ValueError, OSError) as error:
                 raise WorkFailure(f"{guest_path} can not be copied out: {error}") from error
+
+    def at_close(self, action: Callable[[], object]) -> None:
+        """Have something done when the machine is closed, once its container is gone."""
+        below = contextlib.ExitStack()
+        below.callback(action)
+        below.push(self._resources.pop_all())
+        self._resources = below
 
     def close(self) -> None:
         """Remove the container."""

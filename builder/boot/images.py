@@ -1,24 +1,53 @@
-"""The images of a store, by the names of their releases."""
+"""The images of a store, by the names of their releases and by shape."""
 
 from __future__ import annotations
 
 from builder.core.errors import InputFailure
 from builder.store import oci
+from builder.store.shapes import SHAPES, Shape, reference
 from builder.store.store import Store
 
-
-def images(store: Store) -> dict[str, oci.Descriptor]:
-    """Give every release's image: the references without a folder that are no artifacts."""
-    return {n: d for n, d in store.references().items() if "/" not in n and d.artifact_type is None}
+PREFIX = "image/"
+"""How the references of the shapes begin that are artifacts of an OCI image; see `builder.store.shapes`."""
 
 
-def find_image(store: Store, release: str) -> oci.Descriptor:
-    """Give a release's image. Raises InputFailure, with what there is, where the store has none."""
+def images(store: Store) -> dict[str, dict[Shape, oci.Descriptor]]:
+    """Give every release's images by shape, in the order of SHAPES; a release without any is not named."""
+    references = store.references()
+    named = {name for name, d in references.items() if "/" not in name and d.artifact_type is None}
+    named |= {name.removeprefix(PREFIX).rpartition("/")[0] for name in references if name.startswith(PREFIX)}
+    found = {
+        release: {
+            shape: references[reference(release, shape)] for shape in SHAPES if reference(release, shape) in references
+        }
+        for release in sorted(named)
+    }
+    return {release: shapes for release, shapes in found.items() if shapes}
+
+
+def release_images(store: Store, release: str) -> dict[Shape, oci.Descriptor]:
+    """Give a release's images by shape. Raises InputFailure, with what there is, where the store has none."""
     known = images(store)
     if release not in known:
-        there = f"it has: {', '.join(sorted(known))}" if known else "it has no image of any release"
+        there = f"it has: {', '.join(known)}" if known else "it has no image of any release"
         raise InputFailure(
             f"the store {store.path} has no image of {release}",
             hint=f"{there}\nmake one: boss-builder build {release}\nor name another store with --store",
         )
     return known[release]
+
+
+def find_image(store: Store, release: str, shape: Shape = "oci") -> oci.Descriptor:
+    """Give a release's image in a shape. Raises InputFailure, with the command that makes it, where there is none."""
+    known = release_images(store, release)
+    if shape not in known:
+        raise missing_shape(store, release, shape, known)
+    return known[shape]
+
+
+def missing_shape(store: Store, release: str, shape: Shape, known: dict[Shape, oci.Descriptor]) -> InputFailure:
+    """Say that a shape has not been built, which ones have, and how to make it."""
+    return InputFailure(
+        f"the store {store.path} has no {shape} image of {release}",
+        hint=f"it has: {', '.join(known)}\nmake it: boss-builder build {release} --image {shape}",
+    )

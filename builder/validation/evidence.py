@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from builder.core import documents
-from builder.validation.outcome import Check, CheckOutcome, Evidence, State, Suite, Totals
+from builder.validation.outcome import Check, CheckOutcome, Evidence, Suite, Totals
 
 NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 can not hold (production 2, Char)."""
@@ -104,8 +104,3 @@ def _indented(text: str, margin: str) -> Iterator[str]:
     first, *rest = text.splitlines()
     yield first
     yield from (margin + line for line in rest)
-
-
-def is_good(evidence: Evidence) -> bool:
-    """Whether the image is what it should be; UNKNOWN is not."""
-    return evidence.state is State.PASSED

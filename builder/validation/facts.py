@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from builder.lock.model import Lock
+from builder.store.shapes import Shape
 
 # -- packages -----------------------------------------------------------------------------------------------------
 
@@ -13,6 +14,10 @@ QUERY_PACKAGES = ("rpm", "-qa", "--qf", "%{NAME}-%|EPOCH?{%{EPOCH}}:{0}|:%{VERSI
 """Lists what is installed as the lock spells it; every rpm since 4.4 (Enterprise Linux 5) reads it."""
 VERIFY_PACKAGES = ("rpm", "-Va", "--nomtime")
 """Compares every packaged file with the rpm database. Times are left out: canonical form clamps them."""
+WITHOUT_OWNERS = ("--nouser", "--nogroup")
+PRINT_USERS = ("cat", "/proc/self/uid_map")
+"""Tells which users of the host the machine's users are; source: user_namespaces(7)."""
+ALL_USERS = ["0", "0", "4294967295"]
 KEYS = "gpg-pubkey-"
 SITE = re.compile(r"/etc/.+|/(dev|proc|sys|run)(/.*)?")
 """What a site configures, and what a booted machine lays over the image's own."""
@@ -21,9 +26,10 @@ VERIFY_LINE = re.compile(r"(?P<flags>missing|[SM5DLUGTPC.?]{8,})\s+(?:(?P<kind>[
 CONFIGURATION, GHOST = "c", "g"
 
 
-def expected_packages(lock: Lock) -> frozenset[str]:
-    """What the lock says is installed."""
-    return frozenset((*lock.os_packages, *lock.boss_packages))
+def expected_packages(lock: Lock, shape: Shape) -> frozenset[str]:
+    """What the lock says is installed in an image of a shape: a virtual machine has packages of its own."""
+    own = lock.vm_packages if shape == "vm" else ()
+    return frozenset((*lock.os_packages, *lock.boss_packages, *own))
 
 
 def installed_packages(listing: str) -> list[str]:
@@ -39,6 +45,16 @@ def package_differences(expected: Iterable[str], installed: Iterable[str]) -> tu
         *(f"not in the lock: {name}" for name in sorted(set(found) - wanted)),
         *(f"installed twice: {name}" for name in sorted({name for name in found if found.count(name) > 1})),
     )
+
+
+def verify_packages(users: str) -> tuple[str, ...]:
+    """Give the command that compares packaged files with the rpm database, from what PRINT_USERS told.
+
+    In a user namespace (Apptainer, rootless engines) every file of an image belongs to the one who started it: who
+    owns it in the image is not to be seen there, and is not compared. An empty text is a kernel without namespaces.
+    """
+    own = users.split()
+    return VERIFY_PACKAGES if own in ([], ALL_USERS) else (*VERIFY_PACKAGES, *WITHOUT_OWNERS)
 
 
 def changed_files(report: str) -> tuple[str, ...]:
@@ -203,7 +219,13 @@ def promised_documents(lock: Lock) -> tuple[str, ...]:
     return tuple(f"/usr/share/doc/{lock.recipe.full_name}/{source.rpartition('/')[2]}" for source in sources)
 
 
-LIST_INTERFACES = 'cd /sys/class/net && for name in *; do read -r flags < "$name/flags" && echo "$name $flags"; done'
+LIST_INTERFACES = r"""
+sed -n 's/^ *\([^ :]*\):.*/\1/p' /proc/net/dev | while read -r name; do
+    read -r flags < "/sys/class/net/$name/flags" || flags=unknown
+    echo "$name $flags"
+done
+"""
+"""Names each interface, and its flags. /proc/net is of the network namespace; /sys may show the host's."""
 UP = 1
 """IFF_UP of netdevice(7)."""
 
@@ -214,4 +236,4 @@ def live_interfaces(listing: str) -> tuple[str, ...]:
     A kernel may put its fallback tunnels (tunl0, sit0, ...) into every network namespace; they are down.
     """
     pairs = (line.split() for line in listing.splitlines())
-    return tuple(name for name, flags in pairs if name != "lo" and int(flags, 16) & UP)
+    return tuple(name for name, flags in pairs if name != "lo" and (flags == "unknown" or int(flags, 16) & UP))

@@ -10,6 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
+from builder.store.shapes import Shape
+
 EVIDENCE_VERSION = 1
 NOT_APPLICABLE = "not applicable: "
 """How the reason of a skip begins that does not make the result UNKNOWN."""
@@ -99,7 +101,7 @@ class Totals(_Record, frozen=True):
 class ImageId(_Record, frozen=True):
     """Which image was judged: its manifest's digest and size in bytes, and the shape in which it was booted."""
 
-    shape: str
+    shape: Shape
     media_type: str
     digest: str
     size: int
@@ -123,9 +125,24 @@ class Evidence(_Record, frozen=True):
     suites: tuple[Suite, ...]
 
 
-def overall(suites: Sequence[Suite]) -> State:
-    """FAILED where any suite failed, PASSED where there are suites and all passed, UNKNOWN otherwise."""
-    states = {suite.state for suite in suites}
+class Unjudged(_Record, frozen=True):
+    """A shape of a release without a result, and why there is none."""
+
+    shape: Shape
+    problems: tuple[str, ...]
+
+    @property
+    def state(self) -> State:
+        """What is not judged is UNKNOWN."""
+        return State.UNKNOWN
+
+
+def overall(parts: Sequence[Suite | Evidence | Unjudged]) -> State:
+    """FAILED where any part (a suite, or an image's whole result) failed, PASSED where there are some and all passed.
+
+    UNKNOWN otherwise.
+    """
+    states = {part.state for part in parts}
     if State.FAILED in states:
         return State.FAILED
     return State.PASSED if states == {State.PASSED} else State.UNKNOWN

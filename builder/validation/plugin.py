@@ -1,8 +1,8 @@
 """The pytest plugin that gives a suite its machine, and records what the suite finds.
 
 Fixtures: `host` (testinfra's), `machine` (`builder.boot.machine.Machine`), `lock` (`builder.lock.model.Lock`),
-`release` (`builder.recipe.model.Release`). The suite runs in a process of its own; the machine is at the other end
-of a connection that the process inherits.
+`release` (`builder.recipe.model.Release`), `shape` (`oci`, `sif` or `vm`). The suite runs in a process of its own; the
+machine is at the other end of a connection that the process inherits.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from builder.core.errors import InputFailure
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
 from builder.recipe.model import Release
+from builder.store.shapes import SHAPES, Shape
 from builder.validation.records import Collected, Finished, Line, Recorded
 
 MESSAGE_LIMIT = 4000
@@ -37,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("boss-builder")
     group.addoption("--machine-descriptor", type=int, required=True, help="open descriptor of the connection")
     group.addoption("--machine-time-limit", type=float, required=True, help="seconds that a command may take")
+    group.addoption("--machine-shape", choices=SHAPES, required=True, help="the shape of the image that was booted")
     group.addoption("--machine-lock", type=Path, required=True, help="the lock's file")
     group.addoption("--machine-records", type=Path, required=True, help="file to record the checks in")
 
@@ -66,6 +68,13 @@ def lock(pytestconfig: pytest.Config) -> Lock:
 def release(lock: Lock) -> Release:
     """Name, version, title, date and licence of the release."""
     return lock.recipe.release
+
+
+@pytest.fixture(scope="session")
+def shape(pytestconfig: pytest.Config) -> Shape:
+    """The shape of the image that was booted; what holds for a release holds in every shape."""
+    found: Shape = pytestconfig.option.machine_shape
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from builder.validation.evidence import stand_in_notes
-from builder.validation.outcome import Evidence, Totals
+from builder.validation.outcome import Evidence, State, Totals, Unjudged
 
 PACKAGE = Path(__file__).parents[1]
 PLACES = (PACKAGE / "_templates", PACKAGE.parent / "templates")
 """Where the templates lie: in an installed package, and in a checkout."""
 
 
-def as_html(evidence: Evidence) -> str:
+@dataclass(frozen=True)
+class Page:
+    """What the page shows: a release, and what is known of it in each shape."""
+
+    release: str
+    title: str
+    state: State
+    parts: tuple[Evidence | Unjudged, ...]
+
+
+def as_html(page: Page) -> str:
     """Fill templates/report/index.html.j2; every text is escaped."""
     import jinja2
 
@@ -24,6 +35,12 @@ def as_html(evidence: Evidence) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    template = environment.get_template("report/index.html.j2")
-    totals = {suite.name: str(Totals.of(suite.checks)) for suite in evidence.suites}
-    return template.render(evidence=evidence, notes=stand_in_notes(evidence), totals=totals)
+    judged = [part for part in page.parts if isinstance(part, Evidence)]
+    notes = dict.fromkeys(note for evidence in judged for note in stand_in_notes(evidence))
+    return environment.get_template("report/index.html.j2").render(
+        page=page,
+        notes=list(notes),
+        judged=judged,
+        unjudged=[part for part in page.parts if isinstance(part, Unjudged)],
+        totals=lambda suite: str(Totals.of(suite.checks)),
+    )

@@ -30,6 +30,7 @@ from builder.core.errors import HostFailure, InputFailure
 from builder.core.process import run
 from builder.inside.canonical import HashingWriter, walk_source, write_tar
 from builder.lock.model import Source
+from builder.store.shapes import Shape
 from builder.store.store import Store
 from builder.validation import records
 from builder.validation.outcome import Suite
@@ -83,12 +84,20 @@ def _protect(folder: Path) -> None:
 
 
 def run_suite(
-    suite: SuiteFolder, machine: Machine, lock: Path, *, work: Path, log_file: Path, time_limit: float
+    suite: SuiteFolder,
+    machine: Machine,
+    lock: Path,
+    *,
+    shape: Shape,
+    work: Path,
+    log_file: Path,
+    time_limit: float,
 ) -> Suite:
     """Run a suite to its end or for `time_limit` seconds; what it prints is added to `log_file`.
 
-    `lock` is the lock's file; `work` is an empty folder for the suite's home and temporary files. Everything that the
-    suite started on this host or in the machine is ended when this returns.
+    `lock` is the lock's file, `shape` that of the image which was booted; `work` is an empty folder for the suite's
+    home and temporary files. Everything that the suite started on this host or in the machine is ended when this
+    returns.
     """
     recorded = work / "records"
     recorded.touch()
@@ -97,6 +106,7 @@ def run_suite(
         options = {
             "--machine-descriptor": connection.fileno(),
             "--machine-time-limit": time_limit,
+            "--machine-shape": shape,
             "--machine-lock": lock,
             "--machine-records": recorded,
         }

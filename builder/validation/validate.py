@@ -1,98 +1,152 @@
-"""Boot an image, run the suites in it, keep the evidence with it."""
+"""Boot the images of a release, run the suites in each, keep the evidence with them."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder import __version__
-from builder.boot.docker import DockerMachine
+from builder.boot.boot import boot
+from builder.boot.images import missing_shape, release_images
 from builder.boot.machine import Machine
 from builder.core.digest import Digest
-from builder.core.errors import InputFailure
+from builder.core.errors import Failure, InputFailure, WorkFailure
 from builder.core.files import write_atomically
 from builder.core.progress import NoProgress, Progress
-from builder.engine.engine import Engine
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
 from builder.recipe.model import Recipe
 from builder.store import oci
+from builder.store.shapes import SHAPES, Shape
 from builder.store.store import Store
 from builder.validation.evidence import as_json, as_junit, as_text
-from builder.validation.outcome import EVIDENCE_VERSION, Evidence, ImageId, Suite, Totals, overall
-from builder.validation.report import as_html
+from builder.validation.outcome import EVIDENCE_VERSION, Evidence, ImageId, State, Suite, Totals, Unjudged, overall
+from builder.validation.report import Page, as_html
 from builder.validation.runner import SuiteFolder, recipe_suite, run_suite, standard_suite
 
 VALIDATION_TYPE = "application/vnd.boss-builder.validation.v1"
 LOCK_ANNOTATION = "boss-builder.lock"
 STATE_ANNOTATION = "boss-builder.validation.state"
 SUITE_KEY = "validation.suite"
-SHAPE = "oci"
 BOOT = "boot"
 STANDARD_LIMIT = 300
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A validation that was done: what it found, where it lies, and seconds by step (`boot`, then each suite)."""
+    """An image that was judged: what was found, where it lies, and seconds by step (`boot`, then each suite)."""
 
     evidence: Evidence
     descriptor: oci.Descriptor
-    report: Path
+    folder: Path
+    """Where the result's files lie for people."""
     seconds: dict[str, float]
 
 
-def reference(release: str) -> str:
-    """Reference under which the store keeps a release's validation."""
-    return f"validation/{release}/{SHAPE}"
+@dataclass(frozen=True)
+class Validation:
+    """A release that was judged: each shape's outcome, the shapes that could not be judged, and the page for people."""
+
+    release: str
+    outcomes: tuple[Outcome, ...]
+    failures: dict[Shape, Failure]
+    report: Path
+
+    @property
+    def state(self) -> State:
+        """The worst of all shapes; one that could not be judged is UNKNOWN."""
+        return overall([*(o.evidence for o in self.outcomes), *(_unjudged(s, f) for s, f in self.failures.items())])
+
+
+def reference(release: str, shape: Shape) -> str:
+    """Reference under which the store keeps the validation of a release in a shape."""
+    return f"validation/{release}/{shape}"
+
+
+def images_to_judge(store: Store, lock: Lock, shape: Shape | None = None) -> dict[Shape, oci.Descriptor]:
+    """Give the images to judge: of one shape, or all that the recipe asks for and all that were built from this lock.
+
+    Raises InputFailure where a shape that was asked for has not been built, or was built from another lock.
+    """
+    release = lock.recipe.full_name
+    known = release_images(store, release)
+    digest = Digest.of(lock_file.encode(lock))
+    present = {s: d for s, d in known.items() if store.manifest(d).annotations.get(LOCK_ANNOTATION) == digest}
+    wanted = [shape] if shape else [s for s in SHAPES if s in present or s in lock.recipe.shapes]
+    for name in wanted:
+        if name not in known:
+            raise missing_shape(store, release, name, known)
+        if name not in present:
+            raise InputFailure(
+                f"the {name} image of {release} was not built from its present lock",
+                hint=f"boss-builder build {release}",
+            )
+    return {name: present[name] for name in wanted}
 
 
 def validate(
     store: Store,
-    engine: Engine,
     lock: Lock,
-    descriptor: oci.Descriptor,
+    images: Mapping[Shape, oci.Descriptor],
     *,
     report_folder: Path,
     progress: Progress | None = None,
-) -> Outcome:
-    """Boot the image that `descriptor` names with networking off and run the standard and the recipe's suite in it.
+) -> Validation:
+    """Boot each image with networking off and run the standard and the recipe's suite in it.
 
-    The evidence is stored as an artifact whose subject is the image, and written for people to `report_folder`.
-    Raises InputFailure where the image was not built from this lock; WorkFailure where it does not boot or the store
-    lacks something. A suite that can not be run is no failure of this function: it makes the evidence UNKNOWN.
+    `images` are those of this lock; see `images_to_judge`. Each image's evidence is stored as an artifact whose
+    subject is the image; it is written for people to `report_folder`, with a page that shows every shape of the
+    release. A shape that can not be booted does not keep the others from being judged: its failure is in the result.
+    A suite that can not be run makes the evidence UNKNOWN. Raises WorkFailure where the store lacks something.
     """
     listener = progress or NoProgress()
-    data = lock_file.encode(lock)
     release = lock.recipe.full_name
-    if store.manifest(descriptor).annotations.get(LOCK_ANNOTATION) != Digest.of(data):
-        raise InputFailure(
-            f"the image of {release} was not built from its present lock", hint=f"boss-builder build {release}"
-        )
-    evidence_folder = report_folder / "validation"
-    evidence_folder.mkdir(parents=True, exist_ok=True)
+    outcomes: list[Outcome] = []
+    failures: dict[Shape, Failure] = {}
     with _workspace(store) as folder:
-        (folder / lock_file.NAME).write_bytes(data)
-        planned = [(standard_suite(folder / "standard"), STANDARD_LIMIT)]
-        if lock.recipe.validation is not None:
-            suite = recipe_suite(store, lock.sources[SUITE_KEY], folder / "recipe")
-            planned.append((suite, lock.recipe.validation.time_limit))
-        began = time.monotonic()
-        with listener.task(f"boot {release}"):
-            machine = DockerMachine.boot(engine, store, descriptor)
-        booted = time.monotonic() - began
-        with machine:
-            suites, seconds = _run(planned, machine, folder, evidence_folder, listener)
-    if lock.recipe.validation is None:
-        problem = "the recipe names no validation suite, so nothing says that BOSS works in the image"
-        suites.append(Suite(name="recipe", digest="", checks=(), problems=(problem,)))
-    evidence = _evidence(lock, descriptor, Digest.of(data), tuple(suites))
-    stored = store_evidence(store, evidence, descriptor)
-    return Outcome(evidence, stored, _write_report(evidence, report_folder), {BOOT: booted, **seconds})
+        (folder / lock_file.NAME).write_bytes(lock_file.encode(lock))
+        suites = _suites(store, lock, folder)
+        for shape, image in images.items():
+            work = folder / shape
+            work.mkdir()
+            logs = report_folder / "validation" / shape
+            logs.mkdir(parents=True, exist_ok=True)
+            began = time.monotonic()
+            try:
+                with listener.task(f"boot {release} ({shape})"):
+                    machine = boot(store, shape, image, progress=listener)
+            except Failure as failure:
+                failures[shape] = failure
+                continue
+            booted = time.monotonic() - began
+            with machine:
+                judged, seconds = _run(
+                    shape, suites, machine, folder / lock_file.NAME, folder=work, logs=logs, progress=listener
+                )
+            evidence = _evidence(lock, shape, image, judged)
+            stored = store_evidence(store, evidence, image)
+            _write_files(evidence, logs)
+            outcomes.append(Outcome(evidence, stored, logs, {BOOT: booted, **seconds}))
+    page = _page(store, lock, [o.evidence for o in outcomes], failures)
+    write_atomically(report_folder / "index.html", as_html(page).encode())
+    return Validation(release, tuple(outcomes), failures, report_folder / "index.html")
+
+
+def _suites(store: Store, lock: Lock, folder: Path) -> list[tuple[SuiteFolder, int]]:
+    """Give the suites, ready to run, with the seconds that each may take."""
+    planned = [(standard_suite(folder / "standard"), STANDARD_LIMIT)]
+    if lock.recipe.validation is not None:
+        suite = recipe_suite(store, lock.sources[SUITE_KEY], folder / "recipe")
+        planned.append((suite, lock.recipe.validation.time_limit))
+    return planned
+
+
+def _unjudged(shape: Shape, failure: Failure) -> Unjudged:
+    return Unjudged(shape=shape, problems=tuple(str(problem) for problem in failure.problems))
 
 
 @contextmanager
@@ -108,32 +162,43 @@ def _workspace(store: Store) -> Iterator[Path]:
 
 
 def _run(
-    planned: list[tuple[SuiteFolder, int]], machine: Machine, folder: Path, logs: Path, progress: Progress
+    shape: Shape,
+    planned: Sequence[tuple[SuiteFolder, int]],
+    machine: Machine,
+    lock: Path,
+    *,
+    folder: Path,
+    logs: Path,
+    progress: Progress,
 ) -> tuple[list[Suite], dict[str, float]]:
     suites, seconds = [], {}
     for suite, limit in planned:
         began = time.monotonic()
-        work = folder / f"{suite.name}-work"
+        work = folder / suite.name
         work.mkdir()
         log = logs / f"pytest-{suite.name}.log"
         log.unlink(missing_ok=True)
         with progress.task(f"suite {suite.name}"):
             suites.append(
-                run_suite(suite, machine, folder / lock_file.NAME, work=work, log_file=log, time_limit=float(limit))
+                run_suite(suite, machine, lock, shape=shape, work=work, log_file=log, time_limit=float(limit))
             )
         seconds[suite.name] = time.monotonic() - began
     return suites, seconds
 
 
-def _evidence(lock: Lock, image: oci.Descriptor, lock_digest: str, suites: tuple[Suite, ...]) -> Evidence:
+def _evidence(lock: Lock, shape: Shape, image: oci.Descriptor, judged: Sequence[Suite]) -> Evidence:
     recipe = lock.recipe
+    suites = tuple(judged)
+    if recipe.validation is None:
+        problem = "the recipe names no validation suite, so nothing says that BOSS works in the image"
+        suites += (Suite(name="recipe", digest="", checks=(), problems=(problem,)),)
     tools = {name: importlib.metadata.version(name) for name in ("pytest", "pytest-testinfra")}
     return Evidence(
         version=EVIDENCE_VERSION,
         release=recipe.full_name,
         title=recipe.release.title,
-        image=ImageId(shape=SHAPE, media_type=image.media_type, digest=str(image.digest), size=image.size),
-        lock=str(lock_digest),
+        image=ImageId(shape=shape, media_type=image.media_type, digest=str(image.digest), size=image.size),
+        lock=str(Digest.of(lock_file.encode(lock))),
         stands_in_for=tuple(_stand_ins(recipe)),
         tools={"boss-builder": __version__, **tools},
         state=overall(suites),
@@ -167,14 +232,44 @@ def store_evidence(store: Store, evidence: Evidence, image: oci.Descriptor) -> o
         annotations={STATE_ANNOTATION: evidence.state.value},
     )
     return store.put_manifest(
-        manifest, reference(evidence.release), annotations={STATE_ANNOTATION: evidence.state.value}
+        manifest,
+        reference(evidence.release, evidence.image.shape),
+        annotations={STATE_ANNOTATION: evidence.state.value},
     )
 
 
-def _write_report(evidence: Evidence, folder: Path) -> Path:
-    write_atomically(folder / "validation" / "validation.json", as_json(evidence))
-    write_atomically(folder / "validation" / "junit.xml", as_junit(evidence))
-    write_atomically(folder / "validation" / "summary.txt", as_text(evidence).encode())
-    page = folder / "index.html"
-    write_atomically(page, as_html(evidence).encode())
-    return page
+def _write_files(evidence: Evidence, folder: Path) -> None:
+    write_atomically(folder / "validation.json", as_json(evidence))
+    write_atomically(folder / "junit.xml", as_junit(evidence))
+    write_atomically(folder / "summary.txt", as_text(evidence).encode())
+
+
+def _page(store: Store, lock: Lock, fresh: Sequence[Evidence], failures: Mapping[Shape, Failure]) -> Page:
+    """Gather what is known of every shape that the store has an image of, today's results before kept ones."""
+    found = {evidence.image.shape: evidence for evidence in fresh}
+    parts: list[Evidence | Unjudged] = []
+    for shape, image in release_images(store, lock.recipe.full_name).items():
+        if shape in failures:
+            parts.append(_unjudged(shape, failures[shape]))
+        elif evidence := found.get(shape) or kept_evidence(store, lock.recipe.full_name, shape, image):
+            parts.append(evidence)
+        else:
+            hint = f"boss-builder validate {lock.recipe.full_name} --image {shape}"
+            parts.append(Unjudged(shape=shape, problems=(f"the present image has not been judged: {hint}",)))
+    return Page(
+        release=lock.recipe.full_name, title=lock.recipe.release.title, state=overall(parts), parts=tuple(parts)
+    )
+
+
+def kept_evidence(store: Store, release: str, shape: Shape, image: oci.Descriptor) -> Evidence | None:
+    """Read what the store knows of an image; None where nothing is, or it was found of another image."""
+    descriptor = store.find(reference(release, shape))
+    if descriptor is None:
+        return None
+    manifest = store.manifest(descriptor)
+    if manifest.subject is None or manifest.subject.digest != image.digest:
+        return None
+    try:
+        return store.document(manifest.layers[0], Evidence)
+    except WorkFailure:  # damaged, or an older version's: a new validation replaces it
+        return None

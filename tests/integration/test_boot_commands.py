@@ -230,13 +230,15 @@ def test_validate_gives_its_result_as_text_and_json(make_image, tmp_path: Path) 
     ran = boss_builder(place, "validate", "tiny-1.0", "--json")
     assert ran.code == 1, ran.err
     assert ran.json["state"] == "FAILED"  # busybox's system has no rpm
-    assert {suite["name"]: len(suite["checks"]) for suite in ran.json["suites"]} == {"standard": 8, "recipe": 1}
-    assert ran.json["suites"][1]["checks"][0] == {"name": "test_tiny.py::test_tiny", "outcome": "passed", "message": ""}
+    (judged,) = ran.json["images"]
+    assert (judged["image"]["shape"], judged["state"]) == ("oci", "FAILED")
+    assert {suite["name"]: len(suite["checks"]) for suite in judged["suites"]} == {"standard": 8, "recipe": 1}
+    assert judged["suites"][1]["checks"][0] == {"name": "test_tiny.py::test_tiny", "outcome": "passed", "message": ""}
     assert Path(ran.json["report"]).is_file()
     text = boss_builder(place, "validate", "tiny-1.0")
     assert text.code == 1
     assert "failed: test_packages.py::test_the_packages_are_those_of_the_lock" in text.out
-    assert ran.json["artifact"] in text.out
+    assert judged["artifact"] in text.out
     listed = boss_builder(place, "list", "--json").json
     assert [(v["state"], v["of_present_image"]) for v in listed["validations"]] == [("FAILED", True)]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +16,8 @@ import pytest
 from builder.boot.docker import DockerMachine
 from builder.boot.machine import Machine
 from builder.boot.remote import RemoteMachine, serve
+from builder.boot.shell import ShellMachine
+from builder.boot.shell_channel import FifoChannel, channel_folder
 from builder.core.errors import WorkFailure
 from builder.engine.engine import Engine
 from builder.store import oci
@@ -25,11 +29,51 @@ LIMIT = 30
 MEGABYTES_50 = b"0123456789abcde\n" * (50 * 65536)
 
 
-@pytest.fixture(scope="module", params=["docker", "remote"])
+APPLET = b'#!/bin/busybox sh\nexec /bin/busybox ${0##*/} "$@"\n'
+AGENT_TOOLS = {f"bin/{name}": APPLET for name in ("dd", "stty", "su", "tar", "ls")}
+
+
+@contextlib.contextmanager
+def shell_machine(image_id: str) -> Iterator[ShellMachine]:
+    """A machine that is nothing but the standard streams of a shell and a folder shared with it."""
+    folder = channel_folder()
+    name = f"boss-builder-shell-{os.getpid()}-{folder.name[-8:]}"
+    words = ["docker", "run", "--interactive", "--rm", "--network", "none", "--name", name, "--user", "0"]
+    words += ["--volume", f"{folder}:/channel", "--entrypoint", "/bin/sh", image_id]
+    client = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert client.stdin
+    assert client.stdout
+
+    def stop() -> None:
+        subprocess.run(["docker", "rm", "--force", name], check=False, capture_output=True, timeout=60)
+        client.wait(60)
+
+    def trouble() -> str:
+        return "" if client.poll() is None else f"the machine stopped: its container ended with {client.returncode}"
+
+    with client.stdin, client.stdout:
+        channel = FifoChannel(
+            os.dup(client.stdout.fileno()),
+            os.dup(client.stdin.fileno()),
+            folder,
+            "/channel",
+            trouble=trouble,
+            stop=stop,
+        )
+    with ShellMachine(channel, environment={"PATH": "/bin", "PROMISE": "kept"}).start(60) as machine:
+        yield machine
+
+
+@pytest.fixture(scope="module", params=["docker", "remote", "shell"])
 def machine(
     request: pytest.FixtureRequest, engine: Engine, make_image: ImageMaker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Machine]:
     store = Store(tmp_path_factory.mktemp("store"))
+    if request.param == "shell":
+        image = make_image(store, "tiny-1", files=AGENT_TOOLS)
+        with shell_machine(engine.load(store, store.manifest(image), "boss-builder-image:conformance")) as booted_shell:
+            yield booted_shell
+        return
     image = make_image(store, "tiny-1", env=("PROMISE=kept",))
     with DockerMachine.boot(engine, store, image) as booted:
         if request.param == "docker":

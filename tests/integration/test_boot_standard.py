@@ -84,6 +84,7 @@ def judge(engine: Engine, rpms: Path, folder: Path, harm: str) -> Suite:
             standard_suite(folder / "suite"),
             machine,
             folder / lock_file.NAME,
+            shape="oci",
             work=folder / "work",
             log_file=folder / "log",
             time_limit=LIMIT,

@@ -26,7 +26,7 @@ from builder.store.store import Store
 from builder.store.verify import verify
 from builder.validation.outcome import Check, CheckOutcome, Evidence, State, Suite
 from builder.validation.runner import recipe_suite, run_suite, standard_suite
-from builder.validation.validate import VALIDATION_TYPE, Outcome, reference, validate
+from builder.validation.validate import VALIDATION_TYPE, Validation, images_to_judge, reference, validate
 
 pytestmark = pytest.mark.integration
 ImageMaker = Callable[..., oci.Descriptor]
@@ -102,7 +102,7 @@ class Judge:
         lock_file.write(make_lock(blob), lock)
         work = self.folder / "work"
         work.mkdir()
-        return run_suite(suite, self.machine, lock, work=work, log_file=self.log, time_limit=time_limit)
+        return run_suite(suite, self.machine, lock, shape="oci", work=work, log_file=self.log, time_limit=time_limit)
 
 
 @pytest.fixture
@@ -139,8 +139,8 @@ def test_machine(machine, tmp_path):
     machine.get("/tmp/copy.py", tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == Path(__file__).read_bytes()
 
-def test_lock(lock, release):
-    assert (release.name, lock.recipe.full_name) == ("tiny", "tiny-1")
+def test_lock(lock, release, shape):
+    assert (release.name, lock.recipe.full_name, shape) == ("tiny", "tiny-1", "oci")
 """
     )
     assert suite.state is State.PASSED, judge.log.read_text()
@@ -291,8 +291,8 @@ def test_data(host):
 
 
 def judged(
-    engine: Engine, make_image: ImageMaker, folder: Path, files: dict[str, str] | None, **changes: object
-) -> tuple[Store, oci.Descriptor, Outcome]:
+    make_image: ImageMaker, folder: Path, files: dict[str, str] | None, **changes: object
+) -> tuple[Store, oci.Descriptor, Validation]:
     folder.mkdir()
     store = Store(folder / "store")
     lock = make_lock(frozen(store, folder / "suite", files) if files else None)
@@ -303,17 +303,15 @@ def judged(
         env=("BesArea=/opt/tiny",),
         annotations={"boss-builder.lock": str(Digest.of(lock_file.encode(lock)))} | changes,
     )
-    outcome = validate(store, engine, lock, image, report_folder=folder / "reports" / "tiny-1")
-    return store, image, outcome
+    images = images_to_judge(store, lock)
+    return store, image, validate(store, lock, images, report_folder=folder / "reports" / "tiny-1")
 
 
-def test_the_same_image_and_suites_give_the_same_evidence_byte_for_byte(
-    engine: Engine, make_image: ImageMaker, tmp_path: Path
-) -> None:
-    one_store, image, one = judged(engine, make_image, tmp_path / "one", SUITE)
-    other_store, other_image, other = judged(engine, make_image, tmp_path / "other place", SUITE)
+def test_the_same_image_and_suites_give_the_same_evidence_byte_for_byte(make_image: ImageMaker, tmp_path: Path) -> None:
+    one_store, image, one = judged(make_image, tmp_path / "one", SUITE)
+    other_store, other_image, other = judged(make_image, tmp_path / "other place", SUITE)
     assert image.digest == other_image.digest
-    assert one.descriptor == other.descriptor
+    assert one.outcomes[0].descriptor == other.outcomes[0].descriptor
     pages = [tmp_path / place / "reports" / "tiny-1" / "index.html" for place in ("one", "other place")]
     assert pages[0].read_bytes() == pages[1].read_bytes()
     assert verify(one_store) == verify(other_store) == ()
@@ -321,9 +319,10 @@ def test_the_same_image_and_suites_give_the_same_evidence_byte_for_byte(
         assert word not in pages[0].read_text()
 
 
-def test_evidence_is_an_artifact_of_the_image(engine: Engine, make_image: ImageMaker, tmp_path: Path) -> None:
-    store, image, outcome = judged(engine, make_image, tmp_path / "one", SUITE)
-    found = store.find(reference("tiny-1"))
+def test_evidence_is_an_artifact_of_the_image(make_image: ImageMaker, tmp_path: Path) -> None:
+    store, image, validation = judged(make_image, tmp_path / "one", SUITE)
+    (outcome,) = validation.outcomes
+    found = store.find(reference("tiny-1", "oci"))
     assert found == outcome.descriptor
     manifest = store.manifest(found)
     assert manifest.artifact_type == VALIDATION_TYPE
@@ -331,7 +330,8 @@ def test_evidence_is_an_artifact_of_the_image(engine: Engine, make_image: ImageM
     names = [layer.annotations[oci.TITLE] for layer in manifest.layers]
     assert names == ["validation.json", "junit.xml", "summary.txt"]
     assert store.document(manifest.layers[0], Evidence) == outcome.evidence
-    folder = outcome.report.parent / "validation"
+    folder = validation.report.parent / "validation" / "oci"
+    assert outcome.folder == folder
     assert [(folder / name).read_bytes() for name in names] == [store.read(layer.digest) for layer in manifest.layers]
     assert "the operating system tinyel 1 stands in for Enterprise Linux" in (folder / "summary.txt").read_text()
     listed = contents(store)
@@ -339,9 +339,9 @@ def test_evidence_is_an_artifact_of_the_image(engine: Engine, make_image: ImageM
     assert [i.release for i in listed.images] == ["tiny-1"]
 
 
-def test_the_standard_suite_finds_what_is_wrong(engine: Engine, make_image: ImageMaker, tmp_path: Path) -> None:
-    _, _, outcome = judged(engine, make_image, tmp_path / "one", SUITE)
-    standard, recipe = outcome.evidence.suites
+def test_the_standard_suite_finds_what_is_wrong(make_image: ImageMaker, tmp_path: Path) -> None:
+    _, _, validation = judged(make_image, tmp_path / "one", SUITE)
+    standard, recipe = validation.outcomes[0].evidence.suites
     ends = {check.name.partition("::")[2]: check for check in standard.checks}
     assert {name: check.outcome.value for name, check in ends.items()} == {
         "test_the_packages_are_those_of_the_lock": "failed",
@@ -359,12 +359,13 @@ def test_the_standard_suite_finds_what_is_wrong(engine: Engine, make_image: Imag
     assert [check.outcome.value for check in recipe.checks] == ["failed", "passed"]
 
 
-def test_a_recipe_without_a_suite_is_never_good(engine: Engine, make_image: ImageMaker, tmp_path: Path) -> None:
-    _, _, outcome = judged(engine, make_image, tmp_path / "one", None)
+def test_a_recipe_without_a_suite_is_never_good(make_image: ImageMaker, tmp_path: Path) -> None:
+    _, _, validation = judged(make_image, tmp_path / "one", None)
+    (outcome,) = validation.outcomes
     assert outcome.evidence.suites[-1].state is State.UNKNOWN
     assert "names no validation suite" in outcome.evidence.suites[-1].problems[0]
 
 
-def test_an_image_of_another_lock_is_not_judged(engine: Engine, make_image: ImageMaker, tmp_path: Path) -> None:
+def test_an_image_of_another_lock_is_not_judged(make_image: ImageMaker, tmp_path: Path) -> None:
     with pytest.raises(InputFailure, match="was not built from its present lock"):
-        judged(engine, make_image, tmp_path / "one", SUITE, **{"boss-builder.lock": "sha256:" + "9" * 64})
+        judged(make_image, tmp_path / "one", SUITE, **{"boss-builder.lock": "sha256:" + "9" * 64})

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.validation.evidence import as_json, as_junit, as_text, is_good
+from builder.store.shapes import Shape
+from builder.validation.evidence import as_json, as_junit, as_text
 from builder.validation.outcome import (
     Check,
     CheckOutcome,
@@ -18,9 +19,10 @@ from builder.validation.outcome import (
     State,
     Suite,
     Totals,
+    Unjudged,
     overall,
 )
-from builder.validation.report import as_html
+from builder.validation.report import Page, as_html
 
 PASSED, FAILED = CheckOutcome.PASSED, CheckOutcome.FAILED
 SKIPPED, ERROR = CheckOutcome.SKIPPED, CheckOutcome.ERROR
@@ -34,12 +36,14 @@ def suite(*checks: Check, problems: tuple[str, ...] = (), name: str = "recipe") 
     return Suite(name=name, digest="sha256:" + "0" * 64, checks=checks, problems=problems)
 
 
-def evidence(*suites: Suite, stands_in_for: tuple[str, ...] = (), title: str = "BOSS") -> Evidence:
+def evidence(
+    *suites: Suite, stands_in_for: tuple[str, ...] = (), title: str = "BOSS", shape: Shape = "oci"
+) -> Evidence:
     return Evidence(
         version=1,
         release="boss-1",
         title=title,
-        image=ImageId(shape="oci", media_type="m", digest="sha256:" + "1" * 64, size=3),
+        image=ImageId(shape=shape, media_type="m", digest="sha256:" + "1" * 64, size=3),
         lock="sha256:" + "2" * 64,
         stands_in_for=stands_in_for,
         tools={"pytest": "8"},
@@ -47,6 +51,10 @@ def evidence(*suites: Suite, stands_in_for: tuple[str, ...] = (), title: str = "
         totals=Totals.of(c for s in suites for c in s.checks),
         suites=suites,
     )
+
+
+def page_of(*parts: Evidence | Unjudged, title: str = "BOSS") -> str:
+    return as_html(Page(release="boss-1", title=title, state=overall(parts), parts=parts))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +81,6 @@ def test_every_suite_must_pass_and_no_suite_is_unknown() -> None:
     assert overall([good, lost]) is State.UNKNOWN
     assert overall([lost, bad]) is State.FAILED
     assert overall([]) is State.UNKNOWN
-    assert [is_good(evidence(s)) for s in (good, bad, lost)] == [True, False, False]
 
 
 def test_json_reads_back_as_it_was() -> None:
@@ -103,7 +110,7 @@ def test_any_text_gives_xml_that_can_be_read(message: str, title: str) -> None:
 
 
 def test_the_page_escapes_what_it_shows() -> None:
-    page = as_html(evidence(suite(check(FAILED, "<script>alert(1)</script>")), title="<b>"))
+    page = page_of(evidence(suite(check(FAILED, "<script>alert(1)</script>"))), title="<b>")
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     assert "<b>" not in page
@@ -111,7 +118,7 @@ def test_the_page_escapes_what_it_shows() -> None:
 
 def test_text_and_page_say_what_is_emulated() -> None:
     judged = evidence(suite(check(PASSED)), stands_in_for=("a small system stands in for Enterprise Linux",))
-    for text in (as_text(judged), as_html(judged)):
+    for text in (as_text(judged), page_of(judged)):
         assert "emulated, not the real thing: a small system stands in for Enterprise Linux" in text
     assert "emulated" not in as_text(evidence(suite(check(PASSED))))
 
@@ -120,3 +127,20 @@ def test_text_names_every_check_and_problem() -> None:
     text = as_text(evidence(suite(check(FAILED, "why\nand how"), problems=("it did not end",))))
     for part in ("FAILED", "test_a.py::test_b", "why", "and how", "it did not end"):
         assert part in text
+
+
+def test_the_worst_of_the_shapes_counts_and_a_shape_without_a_result_is_unknown() -> None:
+    good, bad = evidence(suite(check(PASSED))), evidence(suite(check(FAILED)), shape="sif")
+    absent = Unjudged(shape="vm", problems=("no qemu",))
+    assert overall([good, good]) is State.PASSED
+    assert overall([good, absent]) is State.UNKNOWN
+    assert overall([good, bad, absent]) is State.FAILED
+
+
+def test_the_page_shows_every_shape_and_where_its_files_lie() -> None:
+    bad = evidence(suite(check(FAILED, "why")), shape="sif")
+    page = page_of(evidence(suite(check(PASSED))), bad, Unjudged(shape="vm", problems=("no qemu\n    install it",)))
+    for part in ("validation/oci/junit.xml", "validation/sif/summary.txt", "no qemu\n    install it", 'href="#vm"'):
+        assert part in page
+    assert page.count('<strong class="FAILED">FAILED</strong>') == 2
+    assert '<strong class="UNKNOWN">UNKNOWN</strong>' in page

@@ -24,6 +24,16 @@ def test_a_package_more_less_or_twice_is_named() -> None:
     )
 
 
+@pytest.mark.parametrize("users", ["", "         0          0 4294967295\n"])
+def test_owners_are_compared_where_they_are_to_be_seen(users: str) -> None:
+    assert facts.verify_packages(users) == facts.VERIFY_PACKAGES
+
+
+@pytest.mark.parametrize("users", ["0 0 1\n", "0 1000 1\n1 100000 65536\n"])
+def test_owners_are_not_compared_in_a_user_namespace(users: str) -> None:
+    assert facts.verify_packages(users)[-2:] == ("--nouser", "--nogroup")
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -119,4 +129,4 @@ def test_a_broken_promise_is_named() -> None:
 
 
 def test_only_interfaces_that_are_up_count_and_not_lo() -> None:
-    assert facts.live_interfaces("lo 0x9\ntunl0 0x80\neth0 0x1003\n") == ("eth0",)
+    assert facts.live_interfaces("lo 0x9\ntunl0 0x80\neth0 0x1003\nlost0 unknown\n") == ("eth0", "lost0")
