@@ -1,0 +1,107 @@
+# The agent of boss-builder: the other end of builder/boot/shell.py. It is sent to a bare shell of the machine each time
+# and runs in its memory: nothing of it is kept there, and it writes no file.
+#
+# For any Bourne shell of the last 20 years (bash 3.2, dash, ash) with cat, dd, env, id, setsid and sleep.
+# The host sets before it: shell, token (begins each answer), piece (bytes sent at once), streams (fifo or port) and, for fifo,
+# folder; for port: stdout_port and stderr_port.
+# Requests: a line with a number of bytes, and so many bytes of shell text. Two loops read them: the one on standard
+# input does a command at a time; the one on the urgent stream is there to end a command that still runs.
+# Answers: lines on standard output (here 7).
+LC_ALL=C; export LC_ALL
+umask 022
+cd /
+exec 7>&1 2>/dev/null
+
+say() { echo "$token $*" >&7; }
+
+# Reads $1 bytes of standard input into $text. A terminal line loses what does not fit its buffer of 4096 bytes, so the
+# host sends a piece and waits to be asked for more. dd reads byte by byte: it takes nothing that comes after.
+receive() {
+    left=$1 text=
+    while [ "$left" -gt 0 ]; do
+        count=$piece
+        [ "$left" -ge "$count" ] || count=$left
+        text=$text$(dd ibs=1 obs=4096 count="$count"; echo .)
+        text=${text%.}
+        left=$((left - count))
+        [ "$left" = 0 ] || say more
+    done
+}
+
+serve() {
+    while read -r size; do
+        receive "$size"
+        eval "$text"
+    done
+}
+
+# The first process of a command: leads a session of its own, says its number, becomes the user and then the command.
+# Arguments: token, number of the command, user (empty: whoever the agent is), NAME=VALUE ... program, arguments.
+leader='
+token=$1 number=$2 user=$3
+shift 3
+say() { echo "$token $*" >&7; }
+refuse() { say refused "$number" "$*"; exit 125; }
+lookup() {
+    getent passwd "$1" && return
+    while IFS=: read -r a b c d e f g; do
+        [ "$a" = "$1" ] || [ "$c" = "$1" ] || continue
+        echo "$a:$b:$c:$d:$e:$f:$g"
+        return
+    done </etc/passwd
+}
+uid=$(id -u 2>&8)
+found=$(lookup "${user:-$uid}" 2>&8)
+name=${found%%:*}
+rest=${found#*:*:}; new=${rest%%:*}
+rest=${rest#*:}; gid=${rest%%:*}
+rest=${rest#*:*:}; home=${rest%%:*}
+if [ -z "$found" ]; then
+    case "${user:-$uid}" in *[!0-9]*) refuse "no user $user in the machine" ;; esac
+    new=${user:-$uid} gid=0 home=/
+fi
+set -- env -i "HOME=${home:-/}" "$@"
+if [ "$new" != "$uid" ]; then
+    groups=
+    for group in $(if [ -n "$name" ]; then id -G "$name"; else echo "$gid"; fi 2>&8); do
+        groups=$groups${groups:+,}$group
+    done
+    switch="import os, sys
+a = sys.argv
+os.setgroups([int(g) for g in a[3].split(\",\")]); os.setgid(int(a[2])); os.setuid(int(a[1])); os.execvp(a[4], a[4:])"
+    if setpriv "--reuid=$new" "--regid=$gid" "--groups=$groups" true >&8 2>&8; then
+        set -- setpriv "--reuid=$new" "--regid=$gid" "--groups=$groups" "$@"
+    elif chroot "--userspec=$new:$gid" "--groups=$groups" / true >&8 2>&8; then
+        set -- chroot "--userspec=$new:$gid" "--groups=$groups" / "$@"
+    elif python3 -c "$switch" "$new" "$gid" "$groups" true >&8 2>&8; then
+        set -- python3 -c "$switch" "$new" "$gid" "$groups" "$@"
+    elif python -c "$switch" "$new" "$gid" "$groups" true >&8 2>&8; then
+        set -- python -c "$switch" "$new" "$gid" "$groups" "$@"
+    elif [ -n "$name" ] && su -s /bin/sh -c : "$name" </dev/null >&8 2>&8; then
+        set -- su -s /bin/sh -c "exec \"\$0\" \"\$@\"" -- "$name" "$@"
+    else
+        refuse "the machine has no means to become the user $user"
+    fi
+fi
+say started "$number" $$
+exec 7>&- 8>&-
+exec "$@"
+'
+
+# Runs a command; see `leader` for the arguments after the first. Its standard input, output and error are those of the
+# caller.
+lead() { setsid "$shell" -c "$leader" sh "$token" "$@" 8>/dev/null; }
+
+# A command whose streams are named pipes of its own, which the host has made and holds open.
+fifo() {
+    lead "$@" <"$folder/$1.in" >"$folder/$1.out" 2>"$folder/$1.err"
+    say ended "$1" "$?"
+}
+
+if [ "$streams" = fifo ]; then
+    exec 6<"$folder/urgent"
+fi
+serve <&6 7>&7 &
+exec 6<&-
+say ready
+serve

@@ -1,0 +1,151 @@
+"""The talk between the host and the agent of a machine: what is said, with its limits, and the end of it."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from importlib.resources import files
+from typing import NoReturn
+
+from builder.boot.shell_channel import CHUNK, Channel
+from builder.boot.shell_protocol import PIECE, Answer, Answers, assignments, bootstrap, new_token, pieces
+from builder.core.errors import WorkFailure
+
+TICK = 0.25
+"""Seconds after which the state of the machine is looked at though nothing has come."""
+PATIENCE = 20.0
+"""Seconds for the machine to take a request, to start a command, or to kill one whose time is over: a busy host may
+need longer than the limit to start a command, and it can be killed only by its number."""
+ASK_AGAIN = 1.0
+"""Seconds after which a shell that has not answered is spoken to again."""
+LAST_WORDS = 2.0
+"""Seconds for a machine whose streams have ended to be known as stopped, and why."""
+
+
+class Link:
+    """A channel with an agent at its other end. Whatever ends it stops the machine."""
+
+    def __init__(self, channel: Channel) -> None:
+        """Take a channel whose other end is a bare shell; `start` sends the agent."""
+        self.channel = channel
+        self._token = new_token()
+        self._answers = Answers(self._token)
+        self._left: list[bytes] = []
+        self._closed = False
+
+    def start(self, shell: str, time_limit: float) -> None:
+        """Send the agent as soon as the shell listens, to be run by `shell`. Raises WorkFailure past the limit."""
+        deadline = time.monotonic() + time_limit
+        heard, spoken = b"", 0.0
+        while not any(self._token.encode() + end in heard for end in (b"\n", b"\r")):
+            now = time.monotonic()
+            if now > deadline:
+                raise WorkFailure(
+                    f"the machine's shell did not answer within {time_limit:g} s", hint=self.channel.hint()
+                )
+            if now - spoken > ASK_AGAIN:
+                spoken = now
+                self._write(self.channel.writing, bootstrap(self._token, shell))
+            self.check()
+            ready, _, _ = select.select([self.channel.reading], [], [], TICK)
+            heard = (heard + (self._take() if ready else b""))[-CHUNK:]
+        settings = {"shell": shell, "token": self._token, "piece": str(PIECE), **self.channel.settings()}
+        agent = files("builder.boot").joinpath("agent.sh").read_bytes()
+        parts = pieces(assignments(settings) + agent)
+        self._write(self.channel.writing, f"{self._token} {len(parts)}\n".encode())
+        for part in parts:
+            self._write(self.channel.writing, part)
+            self._expect("more", deadline)
+        self._expect("ready", deadline)
+        self._answers.forget()
+
+    def _expect(self, verb: str, deadline: float) -> None:
+        while not any(answer.verb == verb for answer in self.answers(TICK)):
+            if time.monotonic() > deadline:
+                raise WorkFailure("the machine's shell does not take commands", hint=self.channel.hint())
+
+    def answers(self, patience: float = 0.0) -> list[Answer]:
+        """Give the answers that come within `patience` seconds; pieces that are asked for are sent."""
+        self.check()
+        ready, _, _ = select.select([self.channel.reading], [], [], patience)
+        if not ready:
+            return []
+        answers = self._answers.feed(self._take())
+        for answer in answers:
+            if answer.verb == "more" and self._left:
+                self._write(self.channel.writing, self._left.pop(0))
+        return answers
+
+    def noise(self) -> bytes:
+        """Give what the shell has said that no agent says: a prompt, an error."""
+        return self._answers.noise + self._answers.pending()
+
+    def forget_noise(self) -> None:
+        """Take the noise for harmless."""
+        self._answers.forget()
+
+    def request(self, script: bytes) -> None:
+        """Send shell text that is run when what was asked for before has ended."""
+        first, *self._left = [script[i : i + PIECE] for i in range(0, len(script), PIECE)]
+        self._write(self.channel.writing, f"{len(script)}\n".encode() + first)
+
+    def urgent(self, script: str) -> None:
+        """Send shell text that is run at once: at most PIECE bytes."""
+        data = script.encode()
+        self._write(self.channel.urgent, f"{len(data)}\n".encode() + data)
+
+    def check(self) -> None:
+        """Raise WorkFailure where the machine is closed, or known to be stopped or in trouble; it is closed then."""
+        if self._closed:
+            raise WorkFailure("the machine is closed")
+        if trouble := self.channel.trouble():
+            hint = self.channel.hint()
+            self.close()
+            raise WorkFailure(trouble, hint=hint)
+
+    def give_up(self, message: str, hint: str = "") -> NoReturn:
+        """Stop a machine that can not be commanded any more, and say why."""
+        hint = "\n".join(part for part in (hint, self.channel.hint()) if part)
+        self.close()
+        raise WorkFailure(f"{message}, so the machine was stopped", hint=hint)
+
+    def close(self) -> None:
+        """Stop the machine; a second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self.channel.stop()
+
+    def _take(self) -> bytes:
+        try:
+            data = os.read(self.channel.reading, CHUNK)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            data = b""
+        if not data:
+            self._lost()
+        return data
+
+    def _write(self, descriptor: int, data: bytes) -> None:
+        view = memoryview(data)
+        deadline = time.monotonic() + PATIENCE
+        while view:
+            self.check()
+            _, ready, _ = select.select([], [descriptor], [], TICK)
+            try:
+                view = view[os.write(descriptor, view) :] if ready else view
+            except BlockingIOError:
+                pass
+            except OSError:
+                self._lost()
+            if view and time.monotonic() > deadline:
+                self.give_up("the machine's shell does not read")
+
+    def _lost(self) -> NoReturn:
+        """Say why a stream has ended."""
+        deadline = time.monotonic() + LAST_WORDS
+        while not self.channel.trouble() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.check()
+        self.give_up("the machine's shell has ended")
