@@ -109,7 +109,9 @@ def os_stage(work: Workplace) -> Iterator[Figure]:
             bare()
             for _ in range(PAIRS):
                 bare_times.append(timed_once(bare))
-                stage_times.append(timed_once(lambda: build_os(plan, work.store, toolbox, NoProgress())))
+                stage_times.append(
+                    timed_once(lambda: build_os(plan.stages[0], lock, work.store, toolbox, NoProgress()))
+                )
     yield Figure(f"bare dnf --installroot, {len(lock.os_packages)} packages", statistics.median(bare_times), None)
     yield Figure("stage os", statistics.median(stage_times), None)
     ratios = [stage / bare_ for stage, bare_ in zip(stage_times, bare_times, strict=True)]

@@ -1,33 +1,37 @@
-"""Build a release's image from its lock."""
+"""Build a release's images from its lock."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from builder.build.config import image_annotations, image_config
+from builder.build.images import BuiltImage, Job, put_image
 from builder.build.kept import BuiltStage, stored_stage
+from builder.build.sif_image import build_sif
 from builder.build.stages import build_stages
+from builder.build.vm_image import build_vm
 from builder.core.digest import Digest
-from builder.core.errors import InputFailure
+from builder.core.errors import Failure, InputFailure
 from builder.core.progress import Progress
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
 from builder.recipe.load import LoadedRecipe
-from builder.render.plan import Plan, plan
+from builder.render.plan import Plan, Stage, plan
 from builder.store import oci
+from builder.store.shapes import Shape
 from builder.store.store import Store
-from builder.toolbox.toolbox import Toolbox, programs_digest
+from builder.toolbox.toolbox import LAYER_PROGRAMS, Toolbox, programs_digest
 
 
 @dataclass(frozen=True)
 class Built:
-    """An image in the store, and the stages that it is made of."""
+    """The images of a release in the store, and the stages that they are made of."""
 
     release: str
-    descriptor: oci.Descriptor
-    size: int
-    """Bytes of its layers as they are stored."""
+    images: tuple[BuiltImage, ...]
+    """One a shape that was asked for, `oci` always and first."""
     stages: tuple[BuiltStage, ...]
 
 
@@ -49,31 +53,78 @@ def locked(loaded: LoadedRecipe) -> Lock:
 
 def build_plan(lock: Lock) -> Plan:
     """Plan the stages of a lock for the programs of this version."""
-    return plan(lock, programs_digest())
+    return plan(lock, programs_digest(LAYER_PROGRAMS))
 
 
-def build(lock: Lock, store: Store, open_toolbox: Callable[[oci.Descriptor], Toolbox], progress: Progress) -> Built:
-    """Build the OCI image of a lock, or find it built; every stage that the store has is taken from there.
+def build(
+    lock: Lock,
+    store: Store,
+    open_toolbox: Callable[[oci.Descriptor], Toolbox],
+    progress: Progress,
+    shapes: Collection[Shape] | None = None,
+) -> Built:
+    """Build the images of a lock, or find them built; every stage and image that the store has is taken from there.
 
-    `open_toolbox` opens the builder image that the lock names; it is called only when a stage must be built.
-    Raises WorkFailure where a stage fails, HostFailure where no engine answers.
+    `shapes` are those wanted, by default all that the recipe asks for; `oci` is built always, as the others are made
+    from it. `open_toolbox` opens the builder image that the lock names; it is called only when something must be
+    built. Raises InputFailure where the recipe does not ask for a shape that is wanted, WorkFailure where a stage or
+    an image fails, HostFailure where no engine answers; images that do not need what failed are built all the same.
     """
+    wanted = _wanted(lock, shapes)
+    lock_digest = Digest.of(lock_file.encode(lock))
+    job = Job(lock, lock_digest, store, functools.cache(lambda: open_toolbox(builder_image(lock))), progress)
     planned = build_plan(lock)
-    found = [stored_stage(stage, store) for stage in planned.stages]
-    stages = tuple(s for s in found if s is not None)
-    if len(stages) < len(planned.stages):
-        stages = build_stages(planned, store, open_toolbox(builder_image(lock)), progress)
-    data = lock_file.encode(lock)
-    digest = Digest.of(data)
-    config = image_config(lock, digest, [(s.stage.name, s.diff_id) for s in stages])
+    own = (planned.vm,) if planned.vm is not None and "vm" in wanted else ()
+    failures: list[Failure] = []
+    try:
+        stages = _stages((*planned.stages, *own), job)
+    except Failure as failure:
+        if not own or any(stored_stage(stage, store) is None for stage in planned.stages):
+            raise
+        failures.append(failure)
+        stages = _stages(planned.stages, job)
+    images = [_oci(job, stages[: len(planned.stages)])]
+    image = images[0].descriptor
+    for shape in wanted:
+        try:
+            if shape == "sif":
+                images.append(build_sif(job, image))
+            if shape == "vm" and len(stages) > len(planned.stages):
+                images.append(build_vm(job, image, stages))
+        except Failure as failure:
+            failures.append(failure)
+    if failures:
+        raise failures[0]
+    return Built(job.release, tuple(images), stages)
+
+
+def _wanted(lock: Lock, shapes: Collection[Shape] | None) -> tuple[Shape, ...]:
+    asked = lock.recipe.shapes
+    extra = sorted(set(shapes or ()) - set(asked))
+    if extra:
+        raise InputFailure(
+            f"the recipe of {lock.recipe.full_name} asks for no image {extra[0]!r}",
+            hint=f'it asks for {", ".join(asked)}; add a block: image "{extra[0]}" {{}}, then boss-builder freeze',
+        )
+    return asked if shapes is None else tuple(shape for shape in asked if shape in shapes)
+
+
+def _stages(stages: tuple[Stage, ...], job: Job) -> tuple[BuiltStage, ...]:
+    found = [stored_stage(stage, job.store) for stage in stages]
+    if all(found):
+        return tuple(s for s in found if s is not None)
+    return build_stages(stages, job.lock, job.store, job.open_toolbox(), job.progress)
+
+
+def _oci(job: Job, stages: tuple[BuiltStage, ...]) -> BuiltImage:
+    config = image_config(job.lock, job.lock_digest, [(s.stage.name, s.diff_id) for s in stages])
     manifest = oci.Manifest(
-        config=oci.Descriptor(media_type=oci.CONFIG, digest=store.put(config), size=len(config)),
+        config=oci.Descriptor(media_type=oci.CONFIG, digest=job.store.put(config), size=len(config)),
         layers=tuple(s.layer for s in stages),
-        annotations=image_annotations(lock, digest),
+        annotations=image_annotations(job.lock, job.lock_digest),
     )
-    release = lock.recipe.full_name
-    descriptor = store.put_manifest(manifest, release)
-    return Built(release, descriptor, sum(layer.size for layer in manifest.layers), stages)
+    stored, seconds = all(s.stored for s in stages), sum(s.seconds for s in stages)
+    return put_image(job, "oci", manifest, stored=stored, seconds=seconds)
 
 
 def builder_image(lock: Lock) -> oci.Descriptor:

@@ -38,7 +38,7 @@ def write_context(
     built = stored_stage(planned.stages[0], store)
     if built is None:
         progress.say("the store has no stage os yet; building it, since the context holds its root")
-        built = build_os(planned, store, open_toolbox(builder_image(lock)), progress)
+        built = build_os(planned.stages[0], lock, store, open_toolbox(builder_image(lock)), progress)
     folder.parent.mkdir(parents=True, exist_ok=True)
     growing = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:

@@ -7,21 +7,19 @@ from pathlib import Path
 
 import msgspec
 
+from builder.build.images import SPARE, UNPACKED_RATIO
 from builder.build.kept import BuiltStage, Layer, keep
 from builder.core.host import available_memory
 from builder.core.progress import Progress
 from builder.engine.engine import Folder
 from builder.lock.model import Lock
-from builder.render.plan import Plan
+from builder.render.plan import Stage
 from builder.store.store import Store
 from builder.toolbox.toolbox import Toolbox
 
 TIME_LIMIT = 3600
 REPOSITORY = "/boss-builder/repository"
 ROOT = "/boss-builder/os"
-UNPACKED_RATIO = 8
-"""More than any RPM unpacks to, as a multiple of its own size."""
-SPARE = 256 << 20
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -31,25 +29,24 @@ class _Request(msgspec.Struct, frozen=True):
     epoch: int
 
 
-def build_os(plan: Plan, store: Store, toolbox: Toolbox, progress: Progress) -> BuiltStage:
-    """Build the stage `os` and store it.
+def build_os(stage: Stage, lock: Lock, store: Store, toolbox: Toolbox, progress: Progress) -> BuiltStage:
+    """Build the stage `os` of a lock and store it.
 
     Raises WorkFailure where an input is missing or damaged, or dnf does not install what the lock says.
     """
-    stage = plan.stages[0]
     started = time.monotonic()
     with store.workspace("os") as folder, progress.task("stage os", 0):
         repository = folder / "repository"
-        write_repository(plan.lock, store, repository)
+        write_repository(lock, store, repository)
         work = folder / "work"
         work.mkdir(mode=0o755)
         layer = toolbox.run(
             "install_os",
-            _Request(plan.lock.os_packages, REPOSITORY, ROOT, stage.epoch),
+            _Request(lock.os_packages, REPOSITORY, ROOT, stage.epoch),
             Layer,
             work=work,
             folders=[Folder(repository, REPOSITORY)],
-            tmpfs=_memory_for(plan.lock),
+            tmpfs=_memory_for(lock),
             time_limit=TIME_LIMIT,
         )
         return keep(stage, work / "layer.tar.gz", layer, store, time.monotonic() - started)

@@ -89,7 +89,7 @@ def _ustar(entry: Entry, name: bytes, link: bytes) -> bytes:
             octal(entry.uid if entry.uid <= OCTAL_8 else 0, 8),
             octal(entry.gid if entry.gid <= OCTAL_8 else 0, 8),
             octal(entry.size if entry.size <= OCTAL_12 else 0, 12),
-            octal(max(entry.mtime, 0), 12),
+            octal(entry.mtime if 0 <= entry.mtime <= OCTAL_12 else 0, 12),
             b" " * 8,
             entry.kind,
             link.ljust(100, b"\0"),
@@ -122,7 +122,7 @@ def header_bytes(entry: Entry) -> bytes:
     ):
         if value > limit:
             records[key] = b"%d" % value
-    if entry.mtime < 0:
+    if not 0 <= entry.mtime <= OCTAL_12:
         records[b"mtime"] = b"%d" % entry.mtime
     if not records:
         return _ustar(entry, name, link)

@@ -15,14 +15,16 @@ from builder.core import documents
 from builder.core.digest import Digest
 from builder.lock.model import Blob, Lock
 from builder.recipe.epoch import release_epoch, shared_epoch
-from builder.recipe.model import ExternalLibrary, Recipe, RpmSource, TarballSource
+from builder.recipe.model import ExternalLibrary, Recipe, RpmSource, TarballSource, VmImage
 from builder.render.templates import render
+from builder.render.vm import CONSOLE, ROOT_PARTITION, SHELL, disk_ids, file_system
 
 SCRATCH = "/.boss-builder"
 """Where a stage's inputs stand while it runs; nothing of it stays."""
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OS = "os"
 BOSS = "boss"
+VM = "vm"
 
 
 class Form(StrEnum):
@@ -75,6 +77,14 @@ class Plan:
 
     lock: Lock
     stages: tuple[Stage, ...]
+    """Of the root that every shape holds."""
+    vm: Stage | None = None
+    """What a virtual machine has on top of it; None where the recipe asks for none."""
+
+    @property
+    def key(self) -> Digest:
+        """Key of the whole root."""
+        return self.stages[-1].key
 
 
 def plan(lock: Lock, tools: Digest) -> Plan:
@@ -88,11 +98,18 @@ def plan(lock: Lock, tools: Digest) -> Plan:
         drafts.append(_site(lock))
     drafts += [_library(lock, library) for library in recipe.external_library]
     drafts.append(_boss(lock))
-    for name, epoch, inputs, instructions in drafts:
-        ordered = tuple(sorted(inputs, key=lambda i: i.path))
-        key = _key(key, name, epoch, instructions, [i.identity() for i in ordered])
-        stages.append(Stage(name, epoch, ordered, instructions, key))
-    return Plan(lock, tuple(stages))
+    for draft in drafts:
+        stages.append(_stage(draft, stages[-1].key))
+    image = recipe.image_of("vm")
+    vm = None if image is None else _stage(_vm(lock, image, stages[-1].key), stages[-1].key)
+    return Plan(lock, tuple(stages), vm)
+
+
+def _stage(draft: Draft, below: Digest) -> Stage:
+    name, epoch, inputs, instructions = draft
+    ordered = tuple(sorted(inputs, key=lambda i: i.path))
+    key = _key(below, name, epoch, instructions, [i.identity() for i in ordered])
+    return Stage(name, epoch, ordered, instructions, key)
 
 
 def _key(*parts: Any) -> Digest:
@@ -163,6 +180,30 @@ def _boss(lock: Lock) -> Draft:
         documents=f"/usr/share/doc/{recipe.full_name}" if papers else "",
     )
     return BOSS, epoch, inputs, text
+
+
+def _vm(lock: Lock, image: VmImage, root: Digest) -> Draft:
+    recipe = lock.recipe
+    epoch = release_epoch(recipe)
+    packages = [lock.package(nevra) for nevra in lock.vm_packages]
+    ids = disk_ids(root)
+    script = render(
+        "oci/vm.sh.j2",
+        scratch=SCRATCH,
+        epoch=epoch,
+        release=recipe.full_name,
+        packages=bool(packages),
+        root=ids.root,
+        partition=ids.partitions[ROOT_PARTITION],
+        file_system=file_system(recipe).kind,
+        environment=environment(recipe),
+        arguments=image.kernel_arguments,
+        console=CONSOLE,
+        shell=SHELL,
+    )
+    inputs = [Input(f"{VM}/packages/{p.file_name}", Form.FILE, blob=p.blob) for p in packages]
+    inputs.append(Input(f"{VM}/install.sh", Form.TEXT, text=script))
+    return VM, epoch, inputs, render("oci/vm.Dockerfile.j2", name=VM, scratch=SCRATCH)
 
 
 def environment(recipe: Recipe) -> dict[str, str]:

@@ -101,12 +101,14 @@ class Toolbox:
         return documents.decode(bytes(decoded.result), answer)
 
 
-BUILD_PROGRAMS = ("canonical.py", "compress.py", "install_os.py", "layers.py", "program.py")
+LAYER_PROGRAMS = ("canonical.py", "compress.py", "install_os.py", "layers.py", "program.py")
+SIF_PROGRAMS = ("program.py", "sif.py")
+DISK_PROGRAMS = ("canonical.py", "disk.py", "flatten.py", "program.py")
 
 
-def programs_digest() -> Digest:
-    """Digest of the programs that make layers: what they are decides what they make."""
-    listing: dict[str, Any] = {name: Digest.of((PROGRAMS / name).read_bytes()) for name in BUILD_PROGRAMS}
+def programs_digest(programs: Sequence[str]) -> Digest:
+    """Digest of programs of `builder.inside`: what they are decides what they make."""
+    listing: dict[str, Any] = {name: Digest.of((PROGRAMS / name).read_bytes()) for name in programs}
     return Digest.of(documents.compact(listing))
 
 

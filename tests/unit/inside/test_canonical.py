@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from builder.inside import canonical
@@ -189,6 +189,7 @@ names = st.binary(min_size=1, max_size=160).filter(lambda n: not {0, 47} & set(n
     data=st.binary(max_size=1200),
     attributes=st.dictionaries(st.just(b"user.x"), st.binary(max_size=300)),
 )
+@example(name=b"late", mode=0, owner=0, when=8**11, data=b"", attributes={})
 def test_whatever_an_entry_holds_tarfile_reads_back(name, mode, owner, when, data, attributes):
     entry = Entry(name, canonical.REGULAR, mode, owner, owner, when, len(data), attributes=tuple(attributes.items()))
     written = packed([(entry, lambda: io.BytesIO(data))])
