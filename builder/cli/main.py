@@ -22,6 +22,7 @@ COMMANDS = {
     "build": "build the image from the lock",
     "validate": "boot the image and run the validation suite in it",
     "run": "open a shell, or run a command, in a release",
+    "export": "write images, checksums and plain commands for use without this software",
     "list": "show what the store holds",
     "verify": "check every blob of the store against its name",
 }

@@ -74,7 +74,8 @@ NAMES = {"nvme": "/dev/nvme{}n1", "virtio": "/dev/vd{}", "sata": "/dev/sd{}", "i
 """What a guest calls its disks on a bus."""
 
 
-def _name(bus: str, number: int) -> str:
+def device_name(bus: str, number: int) -> str:
+    """Give the guest's name of a disk, counted from 0, which is the root's."""
     return NAMES[bus].format(number if bus == "nvme" else "abc"[number])
 
 
@@ -93,7 +94,7 @@ def start_script(recipe: Recipe, config: VmConfig) -> str:
         memory_mib=config.memory >> 20,
         processors=config.processors,
         uefi="uefi" in config.firmware,
-        devices=[_name(config.disk_bus, number) for number in (1, 2)],
+        devices=[device_name(config.disk_bus, number) for number in (1, 2)],
         out_size=OUT_SIZE,
         root_device=f"{root},bootindex=1",
         in_device=into,
