@@ -61,8 +61,6 @@ document "release-notes" {
   file  = "documents/release-notes.md"
 }
 
-image "oci" {}
-
 validation {
   suite      = "validation"
   time_limit = 120

@@ -1,4 +1,5 @@
-# What every release on Tiny Enterprise Linux 1 shares: the operating system, and a site's configuration of it.
+# What every release on Tiny Enterprise Linux 1 shares: the operating system, a site's configuration of it, and the shapes
+# that its images come in.
 
 base "tinyel-1" {
   title = "Tiny Enterprise Linux 1"
@@ -73,4 +74,18 @@ puppet {
   modules    = ["puppet/modules/worker_node"]
   hiera      = "puppet/hiera.yaml"
   hiera_data = "puppet/data"
+}
+
+# Every release is built in all three shapes. What it takes to make a machine of this system is the system's own:
+# its kernel is not among the packages of `os`, finds its root disk without an initramfs, and only on NVMe.
+
+image "oci" {}
+
+image "sif" {}
+
+image "vm" {
+  disk     = "2GiB"
+  memory   = "1GiB"
+  disk_bus = "nvme"
+  packages = ["linux-image-cloud-amd64"]
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -127,6 +128,12 @@ def test_the_base_recipe_installs_what_the_upstream_makes_except_the_kernel() ->
     assert listed is not None
     named = re.findall(r'"(.+?)"', listed[1])
     assert named == sorted({*packages.BOOT, *packages.TOOLS, "filesystem", "setup"})
+
+
+def test_the_base_recipe_asks_for_the_kernel_for_machines_alone() -> None:
+    recipe = (RECIPES / "tinyel-1" / "recipe.hcl").read_text()
+    machine = recipe[recipe.index('image "vm"') :]
+    assert f"packages = {json.dumps(packages.KERNEL)}" in machine
 
 
 def test_the_base_recipe_knows_the_default_port() -> None:

@@ -58,6 +58,10 @@ def test_good_recipes_satisfy_it(recipes: Any, name: Any):
         'base "x" {\n  title = "x"\n}\nos {\n  family = "a;b"\n}\n',
         'base "x" {\n  title = "x"\n}\nos {\n  packages = "bash"\n}\n',
         'base "x" {\n  title = "x"\n}\nimage "avi" {}\n',
+        'base "x" {\n  title = "x"\n}\nimage "sif" {\n  disk = "8GiB"\n}\n',
+        'base "x" {\n  title = "x"\n}\nimage "vm" {\n  disk = "8GB"\n}\n',
+        'base "x" {\n  title = "x"\n}\nimage "vm" {\n  processors = 65\n}\n',
+        'base "x" {\n  title = "x"\n}\nimage "vm" {\n  kernel_arguments = ["a b"]\n}\n',
         'base "x" {\n  title = "x"\n}\npackage "boss" {\n  source "git" {}\n}\n',
         'base "x" {\n  title = "x"\n}\nvalidation {\n  time_limit = 0\n}\n',
         'base "x" {\n  title = "x"\n}\nos {\n  rpm_repository "os" {\n    url = "ftp://a.example/"\n  }\n}\n',
@@ -76,6 +80,7 @@ def test_every_attribute_of_the_language_is_in_it():
         "repo_gpgcheck",
         "hiera_data",
         "time_limit",
+        "kernel_arguments",
         "default",
     ):
         assert f"'{name}'" in text

@@ -71,6 +71,16 @@ image "oci" {
   command = ["/bin/sh", "-c", "echo $${HOME}"]
 }
 
+image "sif" {}
+
+image "vm" {
+  disk             = "${length(local.common)}TiB"
+  uefi             = true
+  disk_bus         = "sata"
+  packages         = ["kernel"]
+  kernel_arguments = ["net.ifnames=0"]
+}
+
 validation {
   suite      = "validation"
   time_limit = os.family == "el" ? 60 : 30
