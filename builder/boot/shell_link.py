@@ -54,10 +54,10 @@ class Link:
         agent = files("builder.boot").joinpath("agent.sh").read_bytes()
         parts = pieces(assignments(settings) + agent)
         self._write(self.channel.writing, f"{self._token} {len(parts)}\n".encode())
-        for part in parts:
+        for number, part in enumerate(parts, 1):
             self._write(self.channel.writing, part)
-            self._expect("more", deadline)
-        self._expect("ready", deadline)
+            # "more" and "ready" may come at once after the last one
+            self._expect("more" if number < len(parts) else "ready", deadline)
         self._answers.forget()
 
     def _expect(self, verb: str, deadline: float) -> None:
