@@ -61,11 +61,16 @@ class Execution:
         limit = self._command.time_limit
         deadline = time.monotonic() + limit if limit is not None else None
         self._link.request(request)
-        while not self._over():
-            left = TICK if deadline is None else deadline - time.monotonic()
-            if left <= 0:
-                self._expire()
-            self._step(min(TICK, left))
+        try:
+            while not self._over():
+                left = TICK if deadline is None else deadline - time.monotonic()
+                if left <= 0:
+                    self._expire()
+                self._step(min(TICK, left))
+        except (KeyboardInterrupt, SystemExit):
+            if not self._end():  # whoever interrupts may still want what the command has written
+                self._link.close()
+            raise
         return self._result()
 
     def _result(self) -> int:
@@ -183,21 +188,26 @@ class Execution:
 
     def _expire(self) -> NoReturn:
         """End a command whose time is over, and say so."""
-        self._expired = True
         hint = f"command: {quoted(self._command.words)}"
         limit = f"{self._command.words[0]} did not end within {self._command.time_limit:g} s"
-        self._wait(lambda: self._leader is not None or self._code is not None)
-        if self._leader is None and self._code is not None:
+        if not self._end():
+            self._link.give_up(f"{limit}; it could not be killed", hint)
+        if self._leader is None:
             self._result()
-        if self._leader is not None:
-            self._link.urgent(f"({kill_script(self._leader)}\n); say killed {self._number} $?")
-            self._wait(lambda: self._killed is not None)
+        raise WorkFailure(f"{limit} and was killed", hint=hint)
+
+    def _end(self) -> bool:
+        """End the command with all that it started; gives whether it has, and the machine takes the next."""
+        self._expired = True
+        self._wait(lambda: self._leader is not None or self._code is not None)
+        if self._leader is None:
+            return self._code is not None
+        self._link.urgent(f"({kill_script(self._leader)}\n); say killed {self._number} $?")
+        self._wait(lambda: self._killed is not None)
         if self._killed == 0:
-            # the next command may come only when this one's streams are empty
-            self._wait(self._over)
-            if self._over():
-                raise WorkFailure(f"{limit} and was killed", hint=hint)
-        self._link.give_up(f"{limit}; it could not be killed", hint)
+            self._wait(self._over)  # the next command may come only when this one's streams are empty
+            return self._over()
+        return False
 
     def _wait(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
