@@ -52,6 +52,7 @@ MODULES = (
     "part_gpt", "ext2", "search", "search_fs_uuid", "configfile", "normal", "linux", "serial", "terminal", "test",
     "echo", "boot", "minicmd", "reboot", "halt", "ls", "cat", "all_video", "gfxterm",
 )  # fmt: skip
+TAKEN_FROM_TAR = b"security.capability"
 GRUB = Path("/usr/lib/grub")
 
 
@@ -137,6 +138,25 @@ def _refuse_what_does_not_fit(contents: Sequence[Content], room: int) -> None:
         raise RefusedError((message, 'make it larger in the recipe: image "vm" { disk = "..." }'))
 
 
+def _add_attributes(raw: Path, contents: Sequence[Content], start: int, environment: dict[str, str]) -> None:
+    """Set the extended attributes that mke2fs does not take from a tar: all but security.capability."""
+    commands = []
+    for entry, _ in contents:
+        for key, value in entry.attributes:
+            if key != TAKEN_FROM_TAR:
+                file = raw.with_name(f"attribute-{len(commands)}")
+                file.write_bytes(value)
+                commands.append(b'ea_set -f "%s" "/%s" "%s"\n' % (os.fsencode(file), entry.path, key))
+    if commands:
+        listed = raw.with_name("attributes")
+        listed.write_bytes(b"".join(commands))
+        words = ["debugfs", "-w", "-f", str(listed), f"{raw}?offset={start}"]
+        done = subprocess.run(words, stderr=subprocess.PIPE, env=environment, check=True)
+        complaints = done.stderr.splitlines()[1:]  # the first line is debugfs's own name
+        if complaints:
+            raise SystemExit(b"\n".join(complaints).decode("utf-8", "replace"))
+
+
 def _make_file_system(raw: Path, contents: Sequence[Content], request: dict[str, Any], start: int, room: int) -> None:
     uuid = request["uuids"]["root"]
     words = [
@@ -157,6 +177,7 @@ def _make_file_system(raw: Path, contents: Sequence[Content], request: dict[str,
             print("mke2fs ended before it read the whole root", file=sys.stderr)
     if maker.returncode != 0:
         raise SystemExit("mke2fs did not make the file system")
+    _add_attributes(raw, contents, start, environment)
     checked = subprocess.run(["e2fsck", "-fn", f"{raw}?offset={start}"], stdout=subprocess.PIPE, check=False)
     if checked.returncode != 0:
         raise SystemExit("the new file system is not clean:\n" + checked.stdout.decode("utf-8", "replace"))
@@ -177,7 +198,7 @@ class _Digest(threading.Thread):
 
 def make_disk(request: dict[str, Any]) -> dict[str, Any]:
     """Answer a request as the module says; refuses a disk that its files do not fit on."""
-    folder = Path(request["scratch"])
+    folder = Path(request["scratch"]).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     uefi, size, epoch = bool(request["uefi"]), int(request["size"]), int(request["epoch"])
     start = _root_start(uefi)

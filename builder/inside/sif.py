@@ -64,7 +64,7 @@ def _inspected(root: Path) -> bytes:
 
 def make_sif(request: dict[str, Any]) -> dict[str, Any]:
     """Answer a request as the module says."""
-    scratch, epoch = Path(request["scratch"]), int(request["epoch"])
+    scratch, epoch = Path(request["scratch"]).absolute(), int(request["epoch"])
     scratch.mkdir(parents=True, exist_ok=True)
     origin, target = Path(request["origin"]), Path.cwd() / "image.sif"
     definition = origin / request["definition"]
