@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from builder.boot.binds import Bind, working_folder
 from builder.boot.machine import Machine
+from builder.boot.session import Session
 from builder.core.errors import WorkFailure
-from builder.core.progress import NoProgress, Progress
+from builder.core.progress import Progress
 from builder.store import oci
 from builder.store.shapes import Shape
 from builder.store.store import Store
@@ -15,10 +20,13 @@ def boot(store: Store, shape: Shape, image: oci.Descriptor, *, progress: Progres
 
     Raises HostFailure where this host lacks what the shape needs, WorkFailure where the image does not boot.
     """
-    listener = progress or NoProgress()
     if shape == "oci":
         return _boot_docker(store, image)
-    raise WorkFailure(f"an image of the shape {shape} can not be booted", hint=str(listener))
+    if shape == "sif":
+        from builder.boot.sif import boot_sif
+
+        return boot_sif(store, image, progress)
+    raise WorkFailure(f"an image of the shape {shape} can not be booted")
 
 
 def _boot_docker(store: Store, image: oci.Descriptor) -> Machine:
@@ -33,3 +41,41 @@ def _boot_docker(store: Store, image: oci.Descriptor) -> Machine:
         raise
     machine.at_close(engine.client.close)
     return machine
+
+
+@contextmanager
+def open_session(
+    store: Store,
+    shape: Shape,
+    image: oci.Descriptor,
+    words: Sequence[str],
+    *,
+    binds: Sequence[Bind] = (),
+    progress: Progress | None = None,
+) -> Iterator[Session]:
+    """Give a command in an image with networking off, ready to run with this process's own streams.
+
+    Raises as `boot`, some of it only when the command is run.
+    """
+    if shape == "oci":
+        from builder.boot.attached import Container, ContainerSession
+        from builder.boot.docker import load
+        from builder.engine.engine import Folder, connect
+
+        engine = connect()
+        try:
+            folders = tuple(Folder(bind.host, bind.guest, writable=bind.writable) for bind in binds)
+            container = Container(load(engine, store, image), tuple(words), folders, working_folder(binds))
+            yield ContainerSession(engine, container, binds=binds)
+        finally:
+            engine.client.close()
+    elif shape == "sif":
+        from builder.boot.apptainer import find_apptainer, sif_path
+
+        path = sif_path(store, image)
+        with find_apptainer(store, image) as apptainer:
+            if progress:
+                progress.say(apptainer.reason)
+            yield apptainer.session(path, words, binds)
+    else:
+        raise WorkFailure(f"an image of the shape {shape} can not be booted")

@@ -66,6 +66,11 @@ DRAIN = 2
 that it left behind may hold the stream open for ever."""
 
 
+def load(engine: Engine, store: Store, image: oci.Descriptor) -> str:
+    """Make sure that the engine holds an image of the store; returns its id there."""
+    return engine.load(store, store.manifest(image), f"boss-builder-image:{image.checked_digest.hex[:12]}")
+
+
 class DockerMachine(Machine):
     """A container of an image of the store."""
 
@@ -78,8 +83,7 @@ class DockerMachine(Machine):
     @classmethod
     def boot(cls, engine: Engine, store: Store, image: oci.Descriptor) -> Self:
         """Start the image whose manifest is described. Raises WorkFailure where the engine does not start it."""
-        manifest = store.manifest(image)
-        image_id = engine.load(store, manifest, f"boss-builder-image:{image.checked_digest.hex[:12]}")
+        image_id = load(engine, store, image)
         resources = contextlib.ExitStack()
         try:
             container = resources.enter_context(

@@ -127,7 +127,8 @@ def test_a_release_that_the_store_lacks_is_named_with_what_there_is(place: Workp
 def test_without_an_engine_the_cure_is_named(place: Workplace) -> None:
     ran = boss_builder(place, "run", "tiny-1", DOCKER_HOST="unix:///no/such/socket")
     assert ran.code == 3
-    assert ran.err.startswith("no Docker Engine answers\n")
+    assert ran.err.startswith("this host can not start the oci image: no Docker Engine answers")
+    assert "systemctl start docker" in ran.err
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
