@@ -140,7 +140,7 @@ def _refuse_what_does_not_fit(contents: Sequence[Content], room: int) -> None:
 
 def _add_attributes(raw: Path, contents: Sequence[Content], start: int, environment: dict[str, str]) -> None:
     """Set the extended attributes that mke2fs does not take from a tar: all but security.capability."""
-    commands = []
+    commands: list[bytes] = []
     for entry, _ in contents:
         for key, value in entry.attributes:
             if key != TAKEN_FROM_TAR:

@@ -7,6 +7,7 @@ import os
 import msgspec
 
 from builder.store import oci
+from builder.store.shapes import SHAPES, Shape, reference, release_and_shape
 from builder.store.store import Store
 
 CREATED = "org.opencontainers.image.created"
@@ -27,7 +28,7 @@ class Image(_Record, frozen=True):
     """A release in a shape."""
 
     release: str
-    shape: str
+    shape: Shape
     title: str
     created: str
     """The release's date, not the day of the build: the same lock gives the same bytes."""
@@ -81,13 +82,13 @@ def contents(store: Store) -> Contents:
         )
 
     images = tuple(
-        _image(name, references[name], manifests[name])
+        _image(name, references[name], manifests[name], *named)
         for name in references
-        if "/" not in name and references[name].artifact_type is None
+        if (named := release_and_shape(name)) is not None
     )
     blobs, total = _blobs(store)
     return Contents(
-        images=images,
+        images=tuple(sorted(images, key=lambda image: (image.release, SHAPES.index(image.shape)))),
         validations=tuple(
             _validation(name, references, manifests[name]) for name in references if name.startswith(f"{VALIDATION}/")
         ),
@@ -103,13 +104,13 @@ def _size(manifest: oci.Manifest) -> int:
     return sum({blob.digest: blob.size for blob in (manifest.config, *manifest.layers)}.values())
 
 
-def _image(name: str, descriptor: oci.Descriptor, manifest: oci.Manifest) -> Image:
+def _image(name: str, descriptor: oci.Descriptor, manifest: oci.Manifest, release: str, shape: Shape) -> Image:
     return Image(
         reference=name,
         digest=descriptor.digest,
         size=_size(manifest),
-        release=name,
-        shape="oci",
+        release=release,
+        shape=shape,
         title=manifest.annotations.get(IMAGE_TITLE, ""),
         created=manifest.annotations.get(CREATED, ""),
     )
@@ -117,7 +118,7 @@ def _image(name: str, descriptor: oci.Descriptor, manifest: oci.Manifest) -> Ima
 
 def _validation(name: str, references: dict[str, oci.Descriptor], manifest: oci.Manifest) -> Validation:
     release, _, shape = name.removeprefix(f"{VALIDATION}/").rpartition("/")
-    image = references.get(release)
+    image = next((references.get(reference(release, s)) for s in SHAPES if s == shape), None)
     return Validation(
         reference=name,
         digest=references[name].digest,

@@ -32,6 +32,14 @@ def reference(release: str, shape: Shape) -> str:
     return release if shape == "oci" else f"image/{release}/{shape}"
 
 
+def release_and_shape(name: str) -> tuple[str, Shape] | None:
+    """Tell which release a reference is an image of, and in which shape; None where it is no image's."""
+    if "/" not in name:
+        return name, "oci"
+    folder, release, shape = name.split("/") if name.count("/") == 2 else ("", "", "")  # noqa: PLR2004 - image/RELEASE/SHAPE
+    return next(((release, known) for known in SHAPES if (folder, shape) == ("image", known)), None)
+
+
 class VmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The configuration of a VM image: the machine that its disk was made for."""
 
