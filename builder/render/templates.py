@@ -29,6 +29,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["shell"] = shlex.quote
     environment.filters["literal"] = literal
+    environment.filters["line"] = lambda text: " ".join(text.split())
     return environment
 
 

@@ -1,0 +1,102 @@
+#!/bin/sh
+# Make of the root one that boots by itself. GRUB is outside of it, on the disk, and reads /boot/grub/grub.cfg here.
+set -eu
+export SOURCE_DATE_EPOCH=1583020800 LC_ALL=C.UTF-8 LANG=C.UTF-8
+# their signatures were checked when they were frozen, and the lock pins their bytes
+rpm --install --verbose --nosignature /.boss-builder/packages/*.rpm
+
+kernel=$(ls /boot/vmlinuz-* 2> /dev/null | sort | tail -n 1)
+if [ -z "$kernel" ]; then
+    echo "the root has no kernel (/boot/vmlinuz-*); name its package: image \"vm\" { packages = [\"...\"] }" >&2
+    exit 1
+fi
+version=${kernel#/boot/vmlinuz-}
+if [ ! -d "/lib/modules/$version" ]; then
+    echo "the kernel $version has no modules (/lib/modules/$version)" >&2
+    exit 1
+fi
+initrd=
+for name in initramfs-$version.img initrd-$version.img initrd.img-$version; do
+    [ ! -e "/boot/$name" ] || initrd=/boot/$name
+done
+
+# without an initial RAM disk the kernel itself finds the root, and it knows partitions, not file systems, by name
+if [ -n "$initrd" ]; then
+    root=UUID=61904ecd-959b-524e-b41c-c23a4d180574 initrd="initrd $initrd"
+else
+    root=PARTUUID=2ea97197-1e7c-5023-8149-bd626a5c85bc
+fi
+mkdir -p /boot/grub
+cat > /boot/grub/grub.cfg << END
+# Tiny-1.0: read by the GRUB of the disk
+serial --unit=0 --speed=115200
+terminal_input serial console
+terminal_output serial console
+set timeout=0
+menuentry "Tiny-1.0" {
+    linux $kernel root=$root rw console=tty0 console=ttyS0,115200 quiet vsyscall=emulate
+    $initrd
+}
+END
+
+cat > /etc/fstab << END
+UUID=61904ecd-959b-524e-b41c-c23a4d180574 / ext4 defaults 0 0
+END
+
+# what Docker and Apptainer give every program, a login shell gives here
+cat > /etc/profile.d/boss-builder.sh << 'END'
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export TABLE=/opt/table
+export BES_RELEASE='a "quoted" $value'
+END
+
+# ttyS0: messages and a login; ttyS1: root's shell, for whoever owns the machine
+if [ -d /usr/lib/systemd/system ]; then
+    mkdir -p /etc/systemd/system/multi-user.target.wants
+    cat > /etc/systemd/system/boss-builder-shell.service << END
+[Unit]
+Description=Root shell on ttyS1
+StartLimitIntervalSec=0
+
+[Service]
+Type=simple
+Environment=HOME=/root
+WorkingDirectory=/root
+ExecStart=-/bin/sh
+StandardInput=tty
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/ttyS1
+TTYReset=yes
+TTYVHangup=yes
+KillMode=process
+IgnoreSIGPIPE=no
+SendSIGHUP=yes
+Restart=always
+RestartSec=1
+
+[Install]
+WantedBy=multi-user.target
+END
+    ln -s ../boss-builder-shell.service /etc/systemd/system/multi-user.target.wants/boss-builder-shell.service
+elif [ -d /etc/init ]; then
+    cat > /etc/init/boss-builder-shell.conf << END
+description "Root shell on ttyS1"
+start on stopped rc RUNLEVEL=[2345]
+stop on runlevel [!2345]
+respawn
+exec /bin/sh < /dev/ttyS1 > /dev/ttyS1 2>&1
+END
+elif [ -f /etc/inittab ]; then
+    cat >> /etc/inittab << END
+co:2345:respawn:/sbin/agetty ttyS0 115200 vt100
+bb:2345:respawn:/bin/sh < /dev/ttyS1 > /dev/ttyS1 2>&1
+END
+else
+    echo "the root has no init that is known here: systemd, upstart or sysvinit" >&2
+    exit 1
+fi
+
+# what says when or how this was done, and that nothing needs
+rm -rf /.boss-builder /var/cache/ldconfig/aux-cache /var/cache/dnf /var/lib/dnf /var/log/dnf* /var/log/hawkey.log
+rm -f /var/lib/rpm/rpmdb.sqlite-shm /var/lib/rpm/rpmdb.sqlite-wal /var/lib/rpm/.rpm.lock /etc/.pwd.lock
