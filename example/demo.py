@@ -90,26 +90,33 @@ def steps(upstream: str, notes: list[str]) -> Iterator[Row]:
     started = time.monotonic()
     built = run("build", "build", RELEASE)
     stages = " ".join(f"{s['name']} ({'stored' if s['stored'] else 'built'})" for s in built["stages"])
-    yield Row("build", time.monotonic() - started, built["digest"], stages)
+    images = sum(image["seconds"] for image in built["images"][1:])
+    yield Row("stages", time.monotonic() - started - images, "", stages)
+    for image in built["images"]:
+        size = f"{image['size'] / 1e6:.0f} MB, {'stored' if image['stored'] else 'built'}"
+        yield Row(f"image {image['shape']}", 0 if image["shape"] == "oci" else image["seconds"], image["digest"], size)
 
-    started = time.monotonic()
     validated = run("validate", "validate", RELEASE)
-    notes += [f"emulated, not the real thing: {note}" for note in validated["stands_in_for"]]
-    yield from validation_rows(validated, time.monotonic() - started)
+    stand_ins = dict.fromkeys(note for image in validated["images"] for note in image["stands_in_for"])
+    notes += [f"emulated, not the real thing: {note}" for note in stand_ins]
+    yield from validation_rows(validated)
 
 
-def validation_rows(validated: dict[str, Any], seconds: float) -> Iterator[Row]:
-    """Lines of the table for boot and validation; `seconds` is the time of both."""
-    boot = validated["seconds"]["boot"]
-    yield Row("boot", boot, validated["image"]["digest"], "Docker, networking off")
-    suites = ", ".join(f"{s['name']}: {len(s['checks'])} checks" for s in validated["suites"])
-    yield Row("validate", seconds - boot, validated["artifact"], f"{validated['state']} ({suites})")
+def validation_rows(validated: dict[str, Any]) -> Iterator[Row]:
+    """Lines of the table for boot and validation, two a shape."""
+    for image in validated["images"]:
+        shape = image["image"]["shape"]
+        boot = image["seconds"]["boot"]
+        yield Row(f"boot {shape}", boot, image["image"]["digest"], "networking off")
+        suites = ", ".join(f"{s['name']}: {len(s['checks'])} checks" for s in image["suites"])
+        seconds = sum(image["seconds"].values()) - boot
+        yield Row(f"validate {shape}", seconds, image["artifact"], f"{image['state']} ({suites})")
 
 
 def table(rows: Sequence[Row]) -> str:
     """Lay the lines out."""
-    lines = [f"{'step':10} {'time':>8}  {'digest':20} result"]
-    lines += [f"{r.step:10} {r.seconds:6.1f} s  {r.digest[:19]:20} {r.result}" for r in rows]
+    lines = [f"{'step':13} {'time':>8}  {'digest':20} result"]
+    lines += [f"{r.step:13} {r.seconds:6.1f} s  {r.digest[:19]:20} {r.result}" for r in rows]
     return "\n".join(lines)
 
 

@@ -70,6 +70,8 @@ def test_an_ordinary_user_without_an_engine_is_told_how_to_start_one(checkout, t
         "docker",
         "docker-registry",
         "newuidmap",
+        "qemu-img",
+        "qemu-system-x86_64",
     ):
         if not (path / name).exists():
             (path / name).symlink_to("/bin/true")
