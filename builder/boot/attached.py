@@ -138,9 +138,14 @@ class ContainerSession(Session):
         folders = [Folder(bind.host, bind.guest, writable=True) for bind in self._binds if bind.writable]
         for start in range(0, len(paths), AT_ONCE):
             words = ["chown", "-R", "-h", owner, *paths[start : start + AT_ONCE]]
-            done = self._engine.run(self._container.image_id, words, time_limit=GIVE_LIMIT, folders=folders)
-            if done.exit_code:
-                click.echo(f"some results still belong to root: {done.tail.strip()}", err=True)
+            try:
+                done = self._engine.run(self._container.image_id, words, time_limit=GIVE_LIMIT, folders=folders)
+                problem = done.tail.strip() if done.exit_code else ""
+            except WorkFailure as failure:
+                problem = str(failure)
+            if problem:
+                click.echo(f"some results still belong to root: {problem}", err=True)
+                return
 
 
 def _pump_in(source: BinaryIO | None, connection: Any) -> None:

@@ -13,24 +13,24 @@ from pathlib import Path
 
 import pytest
 
+from builder.boot.apptainer import PROGRAMS, find_apptainer, sif_path
 from builder.boot.docker import DockerMachine
 from builder.boot.machine import Machine
 from builder.boot.remote import RemoteMachine, serve
 from builder.boot.shell import ShellMachine
 from builder.boot.shell_channel import FifoChannel, channel_folder
+from builder.boot.sif import start_machine
 from builder.core.errors import WorkFailure
 from builder.engine.engine import Engine
 from builder.store import oci
+from builder.store.shapes import reference
 from builder.store.store import Store
+from tests.integration.apptainer import AGENT_TOOLS, host_apptainer, path_with, path_without, store_with_sif
 
 pytestmark = pytest.mark.integration
 ImageMaker = Callable[..., oci.Descriptor]
 LIMIT = 30
 MEGABYTES_50 = b"0123456789abcde\n" * (50 * 65536)
-
-
-APPLET = b'#!/bin/busybox sh\nexec /bin/busybox ${0##*/} "$@"\n'
-AGENT_TOOLS = {f"bin/{name}": APPLET for name in ("dd", "stty", "su", "tar", "ls")}
 
 
 @contextlib.contextmanager
@@ -64,11 +64,34 @@ def shell_machine(image_id: str) -> Iterator[ShellMachine]:
         yield machine
 
 
-@pytest.fixture(scope="module", params=["docker", "remote", "shell"])
+@contextlib.contextmanager
+def sif_machine(engine: Engine, make_image: ImageMaker, folder: Path, way: str) -> Iterator[ShellMachine]:
+    """An Apptainer image, started with an apptainer of this host, or with the builder image's in Docker."""
+    contents = {"files": AGENT_TOOLS, "env": ("PROMISE=kept",)}
+    store = store_with_sif(engine, make_image, folder, **contents)
+    image = store.references()[reference("tiny-1", "sif")]
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as resources:
+        (folder / "bin").mkdir()
+        own = way == "sif"
+        patch.setenv(
+            "PATH",
+            path_with(host_apptainer(engine, folder / "bin")) if own else path_without(folder / "none", *PROGRAMS),
+        )
+        apptainer = resources.enter_context(find_apptainer(store, image))
+        assert ("Docker" in apptainer.reason) is not own
+        with start_machine(apptainer, sif_path(store, image), resources) as machine:
+            yield machine
+
+
+@pytest.fixture(scope="module", params=["docker", "remote", "shell", "sif", "sif in Docker"])
 def machine(
     request: pytest.FixtureRequest, engine: Engine, make_image: ImageMaker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Machine]:
     store = Store(tmp_path_factory.mktemp("store"))
+    if request.param.startswith("sif"):
+        with sif_machine(engine, make_image, tmp_path_factory.mktemp("sif"), request.param) as booted_sif:
+            yield booted_sif
+        return
     if request.param == "shell":
         image = make_image(store, "tiny-1", files=AGENT_TOOLS)
         with shell_machine(engine.load(store, store.manifest(image), "boss-builder-image:conformance")) as booted_shell:
