@@ -16,7 +16,7 @@ from builder.lock.model import Lock
 from builder.recipe.model import RpmSource, TarballSource, TreeSource
 from builder.recipe.notes import stand_ins
 from builder.render.templates import render
-from builder.render.vm import DEVICES, device_name
+from builder.render.vm import device_name
 from builder.store.shapes import Shape, VmConfig
 from builder.store.store import Store
 
@@ -67,6 +67,7 @@ def howto(
         os_packages=len(lock.os_packages),
         trees=_trees(lock),
         boss_packages=[lock.package(nevra).file_name for nevra in lock.boss_packages],
+        suite=str(recipe.validation.suite) if recipe.validation else "",
         signed=any(repository.keys for repository in lock.repositories),
         config_digest=next((i.manifest.config.digest for i in images if i.shape == "oci"), ""),
         site=recipe.puppet is not None,
@@ -77,7 +78,7 @@ def _machine(config: VmConfig) -> dict[str, Any]:
     return {
         "config": config,
         "memory": config.memory >> 20,
-        "root_device": DEVICES[config.disk_bus].format("root"),
+        "disk": config.disk_size >> 20,
         "in_name": device_name(config.disk_bus, 1),
         "out_name": device_name(config.disk_bus, 2),
     }

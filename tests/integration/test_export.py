@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tarfile
 import time
 from contextlib import ExitStack
@@ -28,8 +29,10 @@ NOT_RUN = {
     "libvirt": "it takes a system's libvirtd and its folder of images",
     "mount": "it takes a loop device and the right to mount",
 }
-RUN = {"check", "docker", "skopeo", "apptainer", "squashfs", "qemu", "disk", "rpm", "rebuild", "by-hand"}
+RUN = {"check", "docker", "skopeo", "apptainer", "squashfs", "qemu", "disk", "rpm", "testinfra"}
+RUN |= {"rebuild", "by-hand", "apptainer-again"}
 GZIP = b"\x1f\x8b"
+APPTAINER = ("--security-opt", "seccomp=unconfined", "--device", "/dev/fuse", "--env", "APPTAINER_USERNS=1")
 LATER_THAN_ALL = 1 << 33
 SAID = "BOSS version: 1.0.0\nERROR! the jobOptions file is empty!\n"
 REFUSED = "ERROR! jobOptions.txt:1: ApplicationMgr.EvtMax is not in this version of the toy\nexit code 1\n"
@@ -141,6 +144,13 @@ def test_docker(folder):
         assert root.getmember("opt/miniboss/1.0.0/bin/boss.exe").mode & 0o777 == 0o755
 
 
+def test_the_suite_of_the_recipe_runs_with_pytest_and_testinfra_alone(folder):
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    said = shell(f"PATH={path}; docker load --input {MINIBOSS}.oci.tar\n{blocks(folder, 'testinfra')}", folder)
+    assert re.search(r"\n=+ [0-9]+ passed in ", said)
+    assert "a test failed" not in said
+
+
 def test_docker_has_the_image_under_the_digests_that_howto_names(folder, built):
     text = (folder / "HOWTO.md").read_text("utf-8")
     digest = built.store.references()[MINIBOSS].digest
@@ -157,8 +167,7 @@ def test_skopeo(folder):
 
 
 def test_apptainer_and_squashfs_tools(folder):
-    options = ("--security-opt", "seccomp=unconfined", "--device", "/dev/fuse", "--env", "APPTAINER_USERNS=1")
-    prefix = in_builder(folder, *options)
+    prefix = in_builder(folder, *APPTAINER)
     said = shell(blocks(folder, "apptainer"), folder, prefix=prefix)
     assert said.count(SAID) == 2
     assert "boss-builder.release: miniboss-1.0.0" in said
@@ -212,6 +221,11 @@ def test_docker_build_makes_the_same_files_again_from_the_inputs(folder, tmp_pat
     finally:
         subprocess.run(["docker", "image", "rm", tag], check=True, capture_output=True)
     assert image_files(tmp_path / "again.tar", tmp_path) == image_files(folder / f"{MINIBOSS}.oci.tar", tmp_path)
+
+
+def test_the_definition_builds_an_apptainer_image_again(folder):
+    prefix = in_builder(folder, *APPTAINER)
+    shell(blocks(folder, "apptainer-again"), folder, prefix=prefix)
 
 
 def test_dnf_puppet_tar_and_rpm_make_the_same_files_again_by_hand(folder, tmp_path):
@@ -316,7 +330,14 @@ def test_an_export_without_inputs_has_the_same_images_and_describes_what_is_ther
     name = f"{MINIBOSS}.oci.tar"
     assert (tmp_path / "one" / name).read_bytes() == (exported / name).read_bytes()
     text = (tmp_path / "one" / "HOWTO.md").read_text("utf-8")
-    assert {kind for kind, _ in BLOCK.findall(text)} == {"check", "docker", "podman", "skopeo", "apptainer"}
+    assert {kind for kind, _ in BLOCK.findall(text)} == {
+        "check",
+        "docker",
+        "podman",
+        "skopeo",
+        "apptainer",
+        "testinfra",
+    }
     assert not re.search(r"qemu|\.sif`|virsh|inputs/", text)
     shell(blocks(tmp_path / "one", "check"), tmp_path / "one")
 
