@@ -149,7 +149,18 @@ def test_build_and_validation_make_no_network_connection(built, tmp_path):
     since = str(int(time.time()))
     for command in ("build", "validate"):
         trace = tmp_path / f"{command}.strace"
-        prefix = ("unshare", "--net", "strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg", "-o", str(trace))
+        prefix = (
+            "unshare",
+            "--net",
+            "strace",
+            "-f",
+            "--seccomp-bpf",
+            "-qq",
+            "-e",
+            "trace=connect,sendto,sendmsg",
+            "-o",
+            str(trace),
+        )
         ran = work.run(command, MINIBOSS, prefix=prefix)
         assert ran.code == 0, ran.err
         calls = trace.read_text()
