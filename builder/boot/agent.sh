@@ -36,10 +36,11 @@ serve() {
 }
 
 # The first process of a command: leads a session of its own, says its number, becomes the user and then the command.
-# Arguments: token, number of the command, user (empty: whoever the agent is), NAME=VALUE ... program, arguments.
+# Arguments: token, the agent's user and home, number of the command, user (empty: the agent's), NAME=VALUE ..., program
+# and its arguments.
 leader='
-token=$1 number=$2 user=$3
-shift 3
+token=$1 uid=$2 home=$3 number=$4 user=$5
+shift 5
 say() { echo "$token $*" >&7; }
 refuse() { say refused "$number" "$*"; exit 125; }
 lookup() {
@@ -50,15 +51,17 @@ lookup() {
         return
     done </etc/passwd
 }
-uid=$(id -u 2>&8)
-found=$(lookup "${user:-$uid}" 2>&8)
-name=${found%%:*}
-rest=${found#*:*:}; new=${rest%%:*}
-rest=${rest#*:}; gid=${rest%%:*}
-rest=${rest#*:*:}; home=${rest%%:*}
-if [ -z "$found" ]; then
-    case "${user:-$uid}" in *[!0-9]*) refuse "no user $user in the machine" ;; esac
-    new=${user:-$uid} gid=0 home=/
+new=$uid
+if [ -n "$user" ]; then
+    found=$(lookup "$user" 2>&8)
+    name=${found%%:*}
+    rest=${found#*:*:}; new=${rest%%:*}
+    rest=${rest#*:}; gid=${rest%%:*}
+    rest=${rest#*:*:}; home=${rest%%:*}
+    if [ -z "$found" ]; then
+        case "$user" in *[!0-9]*) refuse "no user $user in the machine" ;; esac
+        new=$user gid=0 home=/
+    fi
 fi
 set -- env -i "HOME=${home:-/}" "$@"
 if [ "$new" != "$uid" ]; then
@@ -90,7 +93,7 @@ exec "$@"
 
 # Runs a command; see `leader` for the arguments after the first. Its standard input, output and error are those of the
 # caller.
-lead() { setsid "$shell" -c "$leader" sh "$token" "$@" 8>/dev/null; }
+lead() { setsid "$shell" -c "$leader" sh "$token" "$uid" "$home" "$@" 8>/dev/null; }
 
 # A command whose streams are named pipes of its own, which the host has made and holds open.
 fifo() {
@@ -98,10 +101,94 @@ fifo() {
     say ended "$1" "$?"
 }
 
+# Writes input of command $1 as the host gives it: a line `TOKEN.NUMBER BYTES PLACE`, where the place is a block of the
+# transfer disk or `-`, for bytes that follow. No bytes are the end. What an earlier command left unread is skipped.
+feed() {
+    while say want "$1"; do
+        while read -r word bytes place; do
+            [ "$word" != "$token.$1" ] || break
+        done
+        [ "$bytes" -gt 0 ] || break
+        if [ "$place" = - ]; then
+            dd ibs=1 obs=4096 count="$bytes" <&9 &
+        else
+            dd bs=4096 skip="$place" count=$((bytes / 4096)) <"$disk" &
+        fi
+        say piece "$1" $!
+        wait $! || break
+    done <&9
+    say fed "$1"
+}
+
+# Passes output of command $1, its stream $2, to the port $3, and a marker after it: the port itself does not end.
+pump() {
+    {
+        cat <&5 &
+        say pump "$1" "$2" $!
+        wait $!
+        printf %s "$token.$1.$2"
+    } 5<&0 >"$3"
+}
+
+# A command whose output goes to ports; the arguments are those of `lead`.
+ported() {
+    {
+        {
+            lead "$@" 2>&3 3>&- 6<&- 9<&-
+            say ended "$1" "$?"
+        } | pump "$1" out "$out_port" 3>&-
+    } 3>&1 | pump "$1" err "$err_port"
+}
+
+# The same with input ($1 is feed) or without (none).
+port() {
+    input=$1
+    shift
+    if [ "$input" = feed ]; then feed "$1" | ported "$@"; else ported "$@" </dev/null; fi
+}
+
+find_disk() {
+    for entry in /sys/block/*/size; do
+        read -r sectors <"$entry"
+        if [ "$sectors" = "$disk_sectors" ]; then
+            disk=${entry%/size}
+            disk=/dev/${disk##*/}
+        fi
+    done
+}
+
+# Finds the ports of virtio by the names that the host gave them; the module may not have been loaded yet.
+find_virtio() {
+    for try in 1 2 3 4 5 6 7 8 9 10; do
+        for entry in /sys/class/virtio-ports/*/name; do
+            read -r name <"$entry" || continue
+            device=${entry%/name}
+            device=/dev/${device##*/}
+            case $name in
+                boss.out) [ -c "$device" ] && out_port=$device && found=virtio ;;
+                boss.err) [ -c "$device" ] && err_port=$device ;;
+            esac
+        done
+        [ -z "$found" ] || return
+        [ "$try" != 1 ] || modprobe -a virtio_pci virtio_console || [ -d /sys/bus/virtio ] || return
+        sleep 0.2 || sleep 1
+    done
+}
+
+uid=$(id -u)
+home=$(while IFS=: read -r a b c d e f g; do [ "$c" != "$uid" ] || { echo "$f"; break; }; done </etc/passwd)
+found=
 if [ "$streams" = fifo ]; then
     exec 6<"$folder/urgent"
+else
+    stty raw -echo <"$input_port"
+    stty raw -echo <"$urgent_port"
+    exec 6<"$urgent_port" 9<"$input_port"
+    out_port=$input_port err_port=$urgent_port disk=/dev/null
+    find_disk
+    [ "$virtio" = no ] || find_virtio
 fi
 serve <&6 7>&7 &
 exec 6<&-
-say ready
+say ready "${found:-plain}"
 serve

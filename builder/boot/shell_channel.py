@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
+from builder.boot.shell_protocol import Answer
+
 CHUNK = 1 << 16
 
 
@@ -39,11 +41,27 @@ class Streams(ABC):
     @property
     @abstractmethod
     def input_descriptor(self) -> int | None:
-        """Where the command's input is to be written now, if it can be."""
+        """What must be writable before `send`; None while the command can take no input."""
+
+    @abstractmethod
+    def send(self, data: memoryview) -> int:
+        """Give the command input; returns how many bytes were taken. Raises OSError where nothing reads it."""
 
     @abstractmethod
     def end_input(self) -> None:
         """Let the command read an end."""
+
+    def heard(self, answer: Answer) -> None:  # noqa: B027 - most have nothing to note
+        """Take note of an answer of the agent about this command."""
+
+    @property
+    def input_over(self) -> bool:
+        """Whether nothing in the machine waits for input any more."""
+        return True
+
+    def abandon_input(self) -> str:
+        """Give the input up; returns shell text that the machine must run for it, if any."""
+        return ""
 
     @abstractmethod
     def close(self) -> None:
@@ -56,6 +74,8 @@ class Channel(ABC):
     The descriptors do not block. The channel does not own what lies behind it: `stop` ends that.
     """
 
+    terminal: bool
+    """Whether the shell is on a terminal line, which echoes."""
     reading: int
     """Descriptor of what the agent's standard output is."""
     writing: int
@@ -66,6 +86,9 @@ class Channel(ABC):
     @abstractmethod
     def settings(self) -> dict[str, str]:
         """Give the variables that the agent needs besides its token: see agent.sh."""
+
+    def started(self, token: str, answer: Answer) -> None:  # noqa: B027 - most have nothing to note
+        """Take note of the agent's token, and what it says of itself when it is ready."""
 
     @abstractmethod
     def streams(self, number: int, *, with_input: bool) -> Streams:
@@ -118,6 +141,11 @@ class _FifoStreams(Streams):
     def input_descriptor(self) -> int | None:
         return self._input
 
+    def send(self, data: memoryview) -> int:
+        if self._input is None:
+            raise BrokenPipeError
+        return os.write(self._input, data[:CHUNK])
+
     def end_input(self) -> None:
         if self._input is not None:
             os.close(self._input)
@@ -133,6 +161,8 @@ class _FifoStreams(Streams):
 
 class FifoChannel(Channel):
     """Named pipes in a folder that host and machine share: for containers."""
+
+    terminal = False
 
     def __init__(
         self,

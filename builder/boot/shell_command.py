@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
 from builder.boot.killing import kill_script
-from builder.boot.shell_channel import CHUNK, Stream, Streams
+from builder.boot.shell_channel import Stream, Streams
 from builder.boot.shell_link import PATIENCE, TICK, Link
 from builder.core.errors import WorkFailure
 from builder.core.process import quoted
@@ -20,7 +20,7 @@ QUIET = 1.0
 that it left behind may hold the stream open for ever."""
 PROBE_LIMIT = 15.0
 """Seconds for the agent to answer when the shell has said something that the agent does not say."""
-READ_AHEAD = 1 << 20
+READ_AHEAD = 1 << 22
 
 Sink = Callable[[bytes], object]
 
@@ -86,12 +86,14 @@ class Execution:
     def _over(self) -> bool:
         if self._code is None:
             return False
-        if all(stream.ended for stream in self._sinks):
+        if all(stream.ended for stream in self._sinks) and self._streams.input_over:
             return True
         if time.monotonic() - self._last_output > QUIET:
-            for stream in self._sinks:
-                if not stream.ended and (script := stream.abandon()):
-                    self._link.urgent(script)
+            scripts = [stream.abandon() for stream in self._sinks if not stream.ended]
+            if not self._streams.input_over:
+                scripts.append(self._streams.abandon_input())
+            for script in filter(None, scripts):
+                self._link.urgent(script)
             self._last_output = time.monotonic()
         return False
 
@@ -109,8 +111,8 @@ class Execution:
                 self._listen()
             else:
                 self._fill()
-        for descriptor in writable:
-            self._feed(descriptor)
+        if writable:
+            self._feed()
         self._probe()
 
     # -- output -------------------------------------------------------------------------------------------------
@@ -143,14 +145,14 @@ class Execution:
         if self._source is None:
             return
         own = _has_descriptor(self._source)
-        data = os.read(self._source.fileno(), CHUNK) if own else self._source.read(READ_AHEAD)
+        data = os.read(self._source.fileno(), READ_AHEAD) if own else self._source.read(READ_AHEAD)
         self._pending = memoryview(data)
         if not data:
             self._source = None
 
-    def _feed(self, descriptor: int) -> None:
+    def _feed(self) -> None:
         try:
-            self._pending = self._pending[os.write(descriptor, self._pending[:CHUNK]) :]
+            self._pending = self._pending[self._streams.send(self._pending) :]
         except BlockingIOError:
             return
         except OSError:  # the command reads no more: its own affair
@@ -160,6 +162,8 @@ class Execution:
 
     def _listen(self) -> None:
         for answer in self._link.answers():
+            if answer.words[:1] == (self._number,):
+                self._streams.heard(answer)
             match answer.verb, answer.words:
                 case "started", (self._number, leader):
                     self._leader = int(leader)

@@ -9,7 +9,16 @@ from importlib.resources import files
 from typing import NoReturn
 
 from builder.boot.shell_channel import CHUNK, Channel
-from builder.boot.shell_protocol import PIECE, Answer, Answers, assignments, bootstrap, new_token, pieces
+from builder.boot.shell_protocol import (
+    PIECE,
+    Answer,
+    Answers,
+    assignments,
+    bootstrap,
+    new_token,
+    pieces,
+    without_comments,
+)
 from builder.core.errors import WorkFailure
 
 TICK = 0.25
@@ -18,7 +27,10 @@ PATIENCE = 20.0
 """Seconds for the machine to take a request, to start a command, or to kill one whose time is over: a busy host may
 need longer than the limit to start a command, and it can be killed only by its number."""
 ASK_AGAIN = 1.0
-"""Seconds after which a shell that has not answered is spoken to again."""
+"""Seconds after which a shell that has not said anything yet is spoken to again."""
+REPEAT = 15.0
+"""Seconds after which a shell that listens and did not read the bootstrap is sent it again: it may have been started
+anew."""
 LAST_WORDS = 2.0
 """Seconds for a machine whose streams have ended to be known as stopped, and why."""
 
@@ -37,22 +49,10 @@ class Link:
     def start(self, shell: str, time_limit: float) -> None:
         """Send the agent as soon as the shell listens, to be run by `shell`. Raises WorkFailure past the limit."""
         deadline = time.monotonic() + time_limit
-        heard, spoken = b"", 0.0
-        while not any(self._token.encode() + end in heard for end in (b"\n", b"\r")):
-            now = time.monotonic()
-            if now > deadline:
-                raise WorkFailure(
-                    f"the machine's shell did not answer within {time_limit:g} s", hint=self.channel.hint()
-                )
-            if now - spoken > ASK_AGAIN:
-                spoken = now
-                self._write(self.channel.writing, bootstrap(self._token, shell))
-            self.check()
-            ready, _, _ = select.select([self.channel.reading], [], [], TICK)
-            heard = (heard + (self._take() if ready else b""))[-CHUNK:]
+        self._wake(shell, deadline, time_limit)
         settings = {"shell": shell, "token": self._token, "piece": str(PIECE), **self.channel.settings()}
         agent = files("builder.boot").joinpath("agent.sh").read_bytes()
-        parts = pieces(assignments(settings) + agent)
+        parts = pieces(assignments(settings) + without_comments(agent))
         self._write(self.channel.writing, f"{self._token} {len(parts)}\n".encode())
         for number, part in enumerate(parts, 1):
             self._write(self.channel.writing, part)
@@ -60,8 +60,34 @@ class Link:
             self._expect("more" if number < len(parts) else "ready", deadline)
         self._answers.forget()
 
+    def _wake(self, shell: str, deadline: float, time_limit: float) -> None:
+        """Speak to the shell until it has read the bootstrap.
+
+        A terminal keeps what is sent before anybody reads it, and no more than 4095 bytes: so it is sent empty lines
+        until it echoes one, and the bootstrap then.
+        """
+        terminal, heard, sent, spoken = self.channel.terminal, b"", False, -ASK_AGAIN
+        while not any(self._token.encode() + end in heard for end in (b"\n", b"\r")):
+            now = time.monotonic()
+            if now > deadline:
+                raise WorkFailure(
+                    f"the machine's shell did not answer within {time_limit:g} s", hint=self.channel.hint()
+                )
+            listens = bool(heard) or not terminal
+            if (listens and not sent) or now - spoken > (REPEAT if sent else ASK_AGAIN):
+                spoken, sent = now, listens
+                self._write(self.channel.writing, bootstrap(self._token, shell) if listens else b"\n")
+            self.check()
+            ready, _, _ = select.select([self.channel.reading], [], [], TICK)
+            heard = (heard + (self._take() if ready else b""))[-CHUNK:]
+
     def _expect(self, verb: str, deadline: float) -> None:
-        while not any(answer.verb == verb for answer in self.answers(TICK)):
+        while True:
+            for answer in self.answers(TICK):
+                if answer.verb == "ready":
+                    self.channel.started(self._token, answer)
+                if answer.verb == verb:
+                    return
             if time.monotonic() > deadline:
                 raise WorkFailure("the machine's shell does not take commands", hint=self.channel.hint())
 

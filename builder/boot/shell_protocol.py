@@ -65,6 +65,11 @@ def pieces(agent: bytes) -> list[bytes]:
     return [filled[i : i + PIECE] for i in range(0, len(filled), PIECE)]
 
 
+def without_comments(text: bytes) -> bytes:
+    """Leave out the lines of a script that are nothing but a comment: a slow line need not carry them."""
+    return b"".join(part for part in text.splitlines(keepends=True) if not part.lstrip().startswith(b"#"))
+
+
 def assignments(settings: Mapping[str, str]) -> bytes:
     """Give shell text that sets variables."""
     return b"".join(name.encode() + b"=" + quote(value) + b"\n" for name, value in settings.items())
@@ -112,3 +117,26 @@ class Answers:
 
     def _heard(self, data: bytes) -> None:
         self.noise = (self.noise + data)[-LINE_LIMIT:]
+
+
+class Marker:
+    """Passes a stream on up to a marker, which may arrive in parts."""
+
+    def __init__(self, marker: bytes) -> None:
+        """Look for the marker."""
+        self._marker = marker
+        self._held = b""
+        self.found = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next piece; gives what is certain to stand before the marker."""
+        if self.found:
+            return b""
+        data = self._held + data
+        before, marker, _ = data.partition(self._marker)
+        if marker:
+            self.found, self._held = True, b""
+            return before
+        keep = next((n for n in range(len(self._marker) - 1, 0, -1) if data.endswith(self._marker[:n])), 0)
+        self._held = data[len(data) - keep :]
+        return data[: len(data) - keep]

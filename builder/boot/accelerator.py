@@ -1,0 +1,117 @@
+"""What runs a machine's instructions: the host's processor (KVM) or an emulation (TCG).
+
+Whether KVM works is found out by booting: there are hosts where /dev/kvm opens and no guest ever runs.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from builder.core.errors import HostFailure, InputFailure
+
+Name = Literal["kvm", "tcg"]
+VARIABLE = "BOSS_BUILDER_ACCELERATOR"
+"""Variable of the environment that chooses, where the caller does not: kvm or tcg."""
+DEVICE = Path("/dev/kvm")
+LIMIT = 5.0
+"""Seconds for a boot sector to say its byte: it takes a tenth of one where KVM works."""
+SAID = b"K"
+BOOT_SECTOR = bytes(
+    (
+        0xFA,  #                cli
+        0xBA, 0xF8, 0x03,  #    mov dx, 0x3f8     the first serial port
+        0xB0, SAID[0],  #       mov al, 'K'
+        0xEE,  #                out dx, al
+        0xF4,  #        halt:   hlt
+        0xEB, 0xFD,  #          jmp halt
+    )
+).ljust(510, b"\0") + b"\x55\xaa"  # fmt: skip
+"""A boot sector for the BIOS, in 16-bit x86 code (Intel SDM volume 2); 0x55aa makes it one."""
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """A choice, and why it was made."""
+
+    name: Name
+    reason: str
+
+    @property
+    def option(self) -> str:
+        """What QEMU calls it."""
+        return "kvm" if self.name == "kvm" else "tcg,thread=multi"
+
+    @property
+    def title(self) -> str:
+        """Give the choice and its reason in words for a person."""
+        return f"{self.name.upper()}: {self.reason}"
+
+
+def choose(forced: str | None = None) -> Accelerator:
+    """Choose: what the caller or BOSS_BUILDER_ACCELERATOR says, else KVM where a guest starts under it, else TCG.
+
+    Raises InputFailure for a name that is none, HostFailure where KVM is asked for and does not work.
+    """
+    asked = forced or os.environ.get(VARIABLE, "")
+    if asked not in {"", "kvm", "tcg"}:
+        raise InputFailure(f"no accelerator is called {asked!r}", hint="kvm and tcg are known")
+    if asked == "tcg":
+        return Accelerator("tcg", "asked for")
+    problem = problem_of_kvm()
+    if not problem:
+        return Accelerator("kvm", "a guest starts under it")
+    if asked == "kvm":
+        raise HostFailure(f"KVM was asked for and does not work: {problem}", hint="emulation is slower: tcg")
+    return Accelerator("tcg", f"no KVM: {problem}")
+
+
+@functools.cache
+def problem_of_kvm() -> str:
+    """Say why KVM does not work on this host, by booting a guest; empty where it does. Asked once a process."""
+    try:
+        os.close(os.open(DEVICE, os.O_RDWR))
+    except FileNotFoundError:
+        return f"there is no {DEVICE}"
+    except OSError as error:
+        return f"{DEVICE} does not open: {error.strerror}"
+    with tempfile.TemporaryDirectory(prefix="boss-builder-kvm-") as folder:
+        disk = Path(folder) / "disk"
+        disk.write_bytes(BOOT_SECTOR)
+        return _problem_of_boot(disk)
+
+
+def _problem_of_boot(disk: Path) -> str:
+    near, far = socket.socketpair()
+    words = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine", "pc", "-accel", "kvm", "-m", "16M"]
+    words += ["-display", "none", "-nic", "none", "-drive", f"file={disk},format=raw,if=ide,snapshot=on"]
+    words += ["-chardev", f"socket,id=port,fd={far.fileno()}", "-device", "isa-serial,chardev=port"]
+    with near, far, tempfile.TemporaryFile() as errors:
+        try:
+            program = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, pass_fds=[far.fileno()]
+            )
+        except FileNotFoundError:
+            return "qemu-system-x86_64 is not installed"
+        far.close()
+        try:
+            near.settimeout(LIMIT)
+            began = time.monotonic()
+            said = near.recv(1)
+        except TimeoutError:
+            return f"{DEVICE} opens, but a guest did not start within {LIMIT:g} s"
+        finally:
+            program.kill()
+            program.wait()
+        if said == SAID:
+            return ""
+        errors.seek(0)
+        text = errors.read().decode("utf-8", "replace").strip().splitlines()
+        return text[-1] if text else f"QEMU ended after {time.monotonic() - began:.1f} s"
