@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from builder.boot.binds import Bind, working_folder
 from builder.boot.machine import Machine
 from builder.boot.session import Session
-from builder.core.errors import WorkFailure
-from builder.core.progress import Progress
+from builder.core.progress import NoProgress, Progress
 from builder.store import oci
 from builder.store.shapes import Shape
 from builder.store.store import Store
+
+if TYPE_CHECKING:
+    from builder.boot.shell import ShellMachine
 
 
 def boot(store: Store, shape: Shape, image: oci.Descriptor, *, progress: Progress | None = None) -> Machine:
@@ -26,7 +29,9 @@ def boot(store: Store, shape: Shape, image: oci.Descriptor, *, progress: Progres
         from builder.boot.sif import boot_sif
 
         return boot_sif(store, image, progress)
-    raise WorkFailure(f"an image of the shape {shape} can not be booted")
+    from builder.boot.vm import boot_vm
+
+    return boot_vm(store, image, progress)
 
 
 def _boot_docker(store: Store, image: oci.Descriptor) -> Machine:
@@ -57,6 +62,7 @@ def open_session(
 
     Raises as `boot`, some of it only when the command is run.
     """
+    listener = progress or NoProgress()
     if shape == "oci":
         from builder.boot.attached import Container, ContainerSession
         from builder.boot.docker import load
@@ -74,8 +80,14 @@ def open_session(
 
         path = sif_path(store, image)
         with find_apptainer(store, image) as apptainer:
-            if progress:
-                progress.say(apptainer.reason)
+            listener.say(apptainer.reason)
             yield apptainer.session(path, words, binds)
     else:
-        raise WorkFailure(f"an image of the shape {shape} can not be booted")
+        from builder.boot.copied import CopyingSession
+        from builder.boot.vm import boot_vm
+
+        def start() -> ShellMachine:
+            with listener.task("the virtual machine boots"):
+                return boot_vm(store, image, listener)
+
+        yield CopyingSession(start, words, binds, working_folder(binds))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from builder.boot.docker import DockerMachine
@@ -27,6 +28,7 @@ from builder.store.verify import verify
 from builder.validation.outcome import Check, CheckOutcome, Evidence, State, Suite
 from builder.validation.runner import recipe_suite, run_suite, standard_suite
 from builder.validation.validate import VALIDATION_TYPE, Validation, images_to_judge, reference, validate
+from tests.integration.apptainer import AGENT_TOOLS, keep_sif, store_with_sif
 
 pytestmark = pytest.mark.integration
 ImageMaker = Callable[..., oci.Descriptor]
@@ -369,3 +371,75 @@ def test_a_recipe_without_a_suite_is_never_good(make_image: ImageMaker, tmp_path
 def test_an_image_of_another_lock_is_not_judged(make_image: ImageMaker, tmp_path: Path) -> None:
     with pytest.raises(InputFailure, match="was not built from its present lock"):
         judged(make_image, tmp_path / "one", SUITE, **{"boss-builder.lock": "sha256:" + "9" * 64})
+
+
+# -- several shapes -----------------------------------------------------------------------------------------------
+
+
+def place_of_two(engine: Engine, make_image: ImageMaker, folder: Path, *, sif: bytes | None) -> tuple[Store, Lock]:
+    """A store with a release as OCI and SIF image, both of one lock; `sif` are other bytes than an image's."""
+    scratch = Store(folder / "scratch")
+    suite = frozen(
+        scratch, folder / "suite", {"test_good.py": "def test_good(shape): assert shape in ('oci', 'sif')\n"}
+    )
+    lock = make_lock(suite)
+    contents = {
+        "files": {"opt/tiny/data": b"42\n", **AGENT_TOOLS},
+        "annotations": {"boss-builder.lock": str(Digest.of(lock_file.encode(lock)))},
+    }
+    store = store_with_sif(engine, make_image, folder, **contents)
+    store.put(scratch.read(suite.digest))
+    made = folder / "made" / "tiny-1.sif"
+    if sif is not None:
+        made.write_bytes(sif)
+    keep_sif(store, made, store.references()["tiny-1"])
+    return store, lock
+
+
+def test_each_shape_is_judged_by_the_same_suites_and_has_its_own_evidence(
+    engine: Engine, make_image: ImageMaker, tmp_path: Path
+) -> None:
+    store, lock = place_of_two(engine, make_image, tmp_path, sif=None)
+    images = images_to_judge(store, lock)
+    assert list(images) == ["oci", "sif"]
+    found = validate(store, lock, images, report_folder=tmp_path / "report")
+    assert [outcome.evidence.image.shape for outcome in found.outcomes] == ["oci", "sif"]
+    assert found.failures == {}
+    one, other = ([(s.name, s.digest, len(s.checks)) for s in o.evidence.suites] for o in found.outcomes)
+    assert one == other
+    assert [outcome.evidence.suites[1].state for outcome in found.outcomes] == [State.PASSED, State.PASSED]
+    for outcome in found.outcomes:
+        assert store.find(reference("tiny-1", outcome.evidence.image.shape)) == outcome.descriptor
+        assert (outcome.folder / "junit.xml").is_file()
+    again = validate(store, lock, {"sif": images["sif"]}, report_folder=tmp_path / "again")
+    assert again.outcomes[0].descriptor == found.outcomes[1].descriptor
+    pages = [tmp_path / folder / "index.html" for folder in ("report", "again")]
+    assert pages[0].read_bytes() == pages[1].read_bytes(), "the page shows the other shape's result too"
+    assert verify(store) == ()
+
+
+def test_a_shape_that_can_not_be_booted_does_not_keep_the_others_from_being_judged(
+    engine: Engine, make_image: ImageMaker, tmp_path: Path
+) -> None:
+    store, lock = place_of_two(engine, make_image, tmp_path, sif=b"no image")
+    found = validate(store, lock, images_to_judge(store, lock), report_folder=tmp_path / "report")
+    assert [outcome.evidence.image.shape for outcome in found.outcomes] == ["oci"]
+    assert "image format not recognized" in str(found.failures["sif"])
+    assert found.state is State.FAILED, "the standard suite finds no rpm in busybox"
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "image format not recognized" in page
+    assert store.find(reference("tiny-1", "sif")) is None
+
+
+def test_a_shape_that_the_recipe_asks_for_must_have_been_built(make_image: ImageMaker, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    lock = make_lock(None)
+    lock = msgspec.structs.replace(
+        lock, recipe=msgspec.structs.replace(lock.recipe, image=(model.OciImage(), model.SifImage()))
+    )
+    make_image(store, "tiny-1", annotations={"boss-builder.lock": str(Digest.of(lock_file.encode(lock)))})
+    assert list(images_to_judge(store, lock, "oci")) == ["oci"]
+    with pytest.raises(InputFailure, match=r"no sif image of tiny-1\n.*it has: oci\n.*build tiny-1 --image sif"):
+        images_to_judge(store, lock)
+    with pytest.raises(InputFailure, match="no vm image of tiny-1"):
+        images_to_judge(store, lock, "vm")
