@@ -19,7 +19,7 @@ from builder.core.files import write_atomically
 from builder.core.progress import NoProgress, Progress
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
-from builder.recipe.model import Recipe
+from builder.recipe.notes import stand_ins
 from builder.store import oci
 from builder.store.shapes import SHAPES, Shape
 from builder.store.store import Store
@@ -199,19 +199,12 @@ def _evidence(lock: Lock, shape: Shape, image: oci.Descriptor, judged: Sequence[
         title=recipe.release.title,
         image=ImageId(shape=shape, media_type=image.media_type, digest=str(image.digest), size=image.size),
         lock=str(Digest.of(lock_file.encode(lock))),
-        stands_in_for=tuple(_stand_ins(recipe)),
+        stands_in_for=tuple(stand_ins(recipe)),
         tools={"boss-builder": __version__, **tools},
         state=overall(suites),
         totals=Totals.of(check for suite in suites for check in suite.checks),
         suites=suites,
     )
-
-
-def _stand_ins(recipe: Recipe) -> Iterator[str]:
-    if recipe.os.stands_in_for:
-        yield f"the operating system {recipe.os.family} {recipe.os.version} stands in for {recipe.os.stands_in_for}"
-    if recipe.package.stands_in_for:
-        yield f"the package of {recipe.full_name} stands in for {recipe.package.stands_in_for}"
 
 
 def store_evidence(store: Store, evidence: Evidence, image: oci.Descriptor) -> oci.Descriptor:
