@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from builder.build.config import image_annotations, image_config
-from builder.build.images import BuiltImage, Job, put_image
+from builder.build.job import BuiltImage, Job
 from builder.build.kept import BuiltStage, stored_stage
 from builder.build.sif_image import build_sif
 from builder.build.stages import build_stages
@@ -124,7 +124,7 @@ def _oci(job: Job, stages: tuple[BuiltStage, ...]) -> BuiltImage:
         annotations=image_annotations(job.lock, job.lock_digest),
     )
     stored, seconds = all(s.stored for s in stages), sum(s.seconds for s in stages)
-    return put_image(job, "oci", manifest, stored=stored, seconds=seconds)
+    return job.put("oci", manifest, stored=stored, seconds=seconds)
 
 
 def builder_image(lock: Lock) -> oci.Descriptor:

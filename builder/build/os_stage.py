@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from builder.build.images import SPARE, UNPACKED_RATIO
+from builder.build.job import SPARE, UNPACKED_RATIO
 from builder.build.kept import BuiltStage, Layer, keep
 from builder.core.host import available_memory
 from builder.core.progress import Progress

@@ -8,17 +8,7 @@ from typing import Final
 
 import msgspec
 
-from builder.build.images import (
-    SCRATCH,
-    BuiltImage,
-    Job,
-    artifact_annotations,
-    key,
-    put_image,
-    rendered,
-    scratch_memory,
-    stored_manifest,
-)
+from builder.build.job import SCRATCH, BuiltImage, Job, key, scratch_memory
 from builder.core import documents
 from builder.engine.engine import Folder
 from builder.recipe.epoch import release_epoch
@@ -51,17 +41,17 @@ def build_sif(job: Job, image: oci.Descriptor) -> BuiltImage:
     """
     text = definition(job.lock, job.lock_digest)
     made_from = key(SHAPE, image.digest, text, programs_digest(SIF_PROGRAMS), job.lock.builder_image.digest)
-    found = stored_manifest(job, SHAPE, made_from)
+    found = job.find(SHAPE, made_from)
     started = time.monotonic()
     layer = found.layers[0] if found else _build(job, image, text)
     manifest = oci.Manifest(
         config=oci.Descriptor(media_type=SIF_CONFIG, digest=job.store.put(oci.EMPTY_DATA), size=len(oci.EMPTY_DATA)),
-        layers=(layer, *rendered(job.store, {f"{job.release}.def": text})),
+        layers=(layer, *job.put_rendered({f"{job.release}.def": text})),
         subject=oci.Descriptor(media_type=image.media_type, digest=image.digest, size=image.size),
-        annotations=artifact_annotations(job, SHAPE, made_from),
+        annotations=job.annotations(SHAPE, made_from),
     )
     seconds = 0.0 if found else time.monotonic() - started
-    return put_image(job, SHAPE, manifest, stored=found is not None, seconds=seconds)
+    return job.put(SHAPE, manifest, stored=found is not None, seconds=seconds)
 
 
 def _build(job: Job, image: oci.Descriptor, text: str) -> oci.Descriptor:

@@ -9,17 +9,7 @@ from typing import Final
 
 import msgspec
 
-from builder.build.images import (
-    SCRATCH,
-    BuiltImage,
-    Job,
-    artifact_annotations,
-    key,
-    put_image,
-    rendered,
-    scratch_memory,
-    stored_manifest,
-)
+from builder.build.job import SCRATCH, BuiltImage, Job, key, scratch_memory
 from builder.build.kept import BuiltStage
 from builder.core import documents
 from builder.engine.engine import Folder
@@ -78,7 +68,7 @@ def build_vm(job: Job, image: oci.Descriptor, stages: Sequence[BuiltStage]) -> B
         SHAPE, own.stage.key, [s.diff_id for s in stages], request, programs_digest(DISK_PROGRAMS),
         job.lock.builder_image.digest,
     )  # fmt: skip
-    found = stored_manifest(job, SHAPE, made_from)
+    found = job.find(SHAPE, made_from)
     started = time.monotonic()
     if found:
         layer, raw_digest = found.layers[0], store.document(found.config, VmConfig).raw_digest
@@ -92,13 +82,13 @@ def build_vm(job: Job, image: oci.Descriptor, stages: Sequence[BuiltStage]) -> B
     }
     manifest = oci.Manifest(
         config=oci.Descriptor(media_type=VM_CONFIG, digest=store.put(data), size=len(data)),
-        layers=(layer, *rendered(store, files)),
+        layers=(layer, *job.put_rendered(files)),
         artifact_type=VM_TYPE,
         subject=oci.Descriptor(media_type=image.media_type, digest=image.digest, size=image.size),
-        annotations=artifact_annotations(job, SHAPE, made_from),
+        annotations=job.annotations(SHAPE, made_from),
     )
     seconds = 0.0 if found else time.monotonic() - started
-    return put_image(job, SHAPE, manifest, stored=found is not None, seconds=seconds)
+    return job.put(SHAPE, manifest, stored=found is not None, seconds=seconds)
 
 
 def _config(lock: Lock, asked: VmImage, raw_digest: str) -> VmConfig:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from builder.build import images
+from builder.build import job
 from builder.build.build import build, builder_image
 from builder.core.digest import Digest, digest_stream
 from builder.core.errors import InputFailure
@@ -209,7 +209,7 @@ def make_layer():
 
 def test_the_bytes_do_not_depend_on_where_the_work_is_done(built, tmp_path, engine, monkeypatch):
     """In memory or on a disk: a host with little memory makes the same images."""
-    monkeypatch.setattr(images, "available_memory", lambda: 0)
+    monkeypatch.setattr(job, "available_memory", lambda: 0)
     work = built.copy(tmp_path / "work", without="image/")
     store = work.store
     made = build(lock_of(work), store, lambda d: open_toolbox(store, engine, NoProgress(), descriptor=d), NoProgress())

@@ -1,4 +1,4 @@
-"""What the shapes' builds share: an image in the store, found again by the key of all that it was made from."""
+"""One build: what its parts share, and an image in the store, found again by the key of all that it was made from."""
 
 from __future__ import annotations
 
@@ -38,6 +38,33 @@ class Job:
         """Name of the release."""
         return self.lock.recipe.full_name
 
+    def annotations(self, shape: Shape, made_from: Digest) -> dict[str, str]:
+        """Give what the manifest of an image that is no OCI image says of it."""
+        return {**image_annotations(self.lock, self.lock_digest), SHAPE_ANNOTATION: shape, KEY_ANNOTATION: made_from}
+
+    def find(self, shape: Shape, made_from: Digest) -> oci.Manifest | None:
+        """Find an image that was made from the same; None where the store has none, or not all of it."""
+        descriptor = self.store.find(reference(self.release, shape))
+        if descriptor is None or not self.store.has(descriptor.digest, descriptor.size):
+            return None
+        manifest = self.store.manifest(descriptor)
+        whole = all(self.store.has(blob.digest, blob.size) for blob in (manifest.config, *manifest.layers))
+        return manifest if whole and manifest.annotations.get(KEY_ANNOTATION) == made_from else None
+
+    def put(self, shape: Shape, manifest: oci.Manifest, *, stored: bool, seconds: float) -> BuiltImage:
+        """Store the manifest of an image, under the reference of its shape."""
+        descriptor = self.store.put_manifest(manifest, reference(self.release, shape))
+        return BuiltImage(shape, descriptor, sum(layer.size for layer in manifest.layers), stored, seconds)
+
+    def put_rendered(self, files: Mapping[str, str]) -> tuple[oci.Descriptor, ...]:
+        """Store rendered files, by name, and describe them as further layers of an image."""
+        described = []
+        for name, text in files.items():
+            data = text.encode()
+            digest, title = self.store.put(data), {oci.TITLE: name}
+            described.append(oci.Descriptor(media_type=RENDERED, digest=digest, size=len(data), annotations=title))
+        return tuple(described)
+
 
 @dataclass(frozen=True)
 class BuiltImage:
@@ -55,39 +82,6 @@ class BuiltImage:
 def key(*parts: Any) -> Digest:
     """Give the key of an image: equal parts, equal bytes."""
     return Digest.of(documents.compact(parts))
-
-
-def artifact_annotations(job: Job, shape: Shape, made_from: Digest) -> dict[str, str]:
-    """Give what the manifest of an image that is no OCI image says of it."""
-    return {**image_annotations(job.lock, job.lock_digest), SHAPE_ANNOTATION: shape, KEY_ANNOTATION: made_from}
-
-
-def stored_manifest(job: Job, shape: Shape, made_from: Digest) -> oci.Manifest | None:
-    """Find an image that was made from the same; None where the store has none, or not all of it."""
-    store = job.store
-    descriptor = store.find(reference(job.release, shape))
-    if descriptor is None or not store.has(descriptor.digest, descriptor.size):
-        return None
-    manifest = store.manifest(descriptor)
-    whole = all(store.has(blob.digest, blob.size) for blob in (manifest.config, *manifest.layers))
-    return manifest if whole and manifest.annotations.get(KEY_ANNOTATION) == made_from else None
-
-
-def put_image(job: Job, shape: Shape, manifest: oci.Manifest, *, stored: bool, seconds: float) -> BuiltImage:
-    """Store the manifest of an image, under the reference of its shape."""
-    descriptor = job.store.put_manifest(manifest, reference(job.release, shape))
-    size = sum(layer.size for layer in manifest.layers)
-    return BuiltImage(shape, descriptor, size, stored, seconds)
-
-
-def rendered(store: Store, files: Mapping[str, str]) -> tuple[oci.Descriptor, ...]:
-    """Store rendered files, by name, and describe them as further layers of an image."""
-    described = []
-    for name, text in files.items():
-        data = text.encode()
-        title = {oci.TITLE: name}
-        described.append(oci.Descriptor(media_type=RENDERED, digest=store.put(data), size=len(data), annotations=title))
-    return tuple(described)
 
 
 def scratch_memory(layers: Sequence[oci.Descriptor]) -> dict[str, str]:
