@@ -61,9 +61,11 @@ def command(
                 "inputs": with_inputs,
                 "files": list(done.files),
                 "size": done.size,
+                "digest": str(done.digest),
             }
         )
         return
     what = ", ".join(done.shapes) + (" and inputs" if with_inputs else "")
     click.echo(f"{done.release}: {what} in {folder} ({len(done.files)} files, {amount_text(done.size)})")
+    click.echo(f"SHA256SUMS: {done.digest}")
     click.echo(f"next: cd {folder} && sha256sum --check --quiet SHA256SUMS; then read HOWTO.md", err=True)

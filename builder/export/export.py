@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.build.build import build_plan
+from builder.core.digest import Digest
 from builder.core.errors import InputFailure
 from builder.core.progress import Progress
 from builder.export import inputs
 from builder.export.archive import image_size, write_image
 from builder.export.content import Advance, open_checked
-from builder.export.folder import PROGRAM_MODE, GrowingFolder, new_folder
+from builder.export.folder import PROGRAM_MODE, SHA256SUMS, GrowingFolder, new_folder
 from builder.export.howto import Evidence, howto
 from builder.export.images import StoredImage, stored_images
 from builder.export.names import (
@@ -40,13 +41,17 @@ RUNNABLE = {"vm": (".xml", ".sh")}
 
 @dataclass(frozen=True)
 class Exported:
-    """An export that was written: its files, in the order of their names, and their size in bytes."""
+    """An export that was written: its files, in the order of their names, and their size in bytes.
+
+    `digest` is that of SHA256SUMS: who knows it knows every file.
+    """
 
     release: str
     folder: Path
     shapes: tuple[Shape, ...]
     files: tuple[str, ...]
     size: int
+    digest: Digest
 
 
 def export(
@@ -87,6 +92,7 @@ def export(
         shapes=tuple(image.shape for image in images),
         files=tuple(sorted(path.relative_to(target).as_posix() for path in files)),
         size=sum(path.stat().st_size for path in files),
+        digest=Digest.of((target / SHA256SUMS).read_bytes()),
     )
 
 

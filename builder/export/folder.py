@@ -5,7 +5,10 @@ Every file has a fixed mode and the release's time, and is listed with its sha25
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
+import glob
 import hashlib
 import os
 import shutil
@@ -167,29 +170,56 @@ def _line(name: str, digest: str) -> bytes:
 def new_folder(target: Path, epoch: int, *, size: int) -> Iterator[GrowingFolder]:
     """Give a folder that grows beside `target` and becomes it when the block ends well; else nothing is left.
 
-    `size` is about how many bytes it will hold. Raises InputFailure where `target` is there and not an empty folder,
-    WorkFailure where it can not be written, or the room does not suffice.
+    What a killed process left there is removed by the next one: a living owner holds a lock on its folder. `size` is
+    about how many bytes it will hold. Raises InputFailure where `target` is there and not an empty folder, WorkFailure
+    where it can not be written, or the room does not suffice.
     """
-    _check_target(target)
-    made = _make_parents(target.parent)
+    place = Path(os.path.abspath(target))  # noqa: PTH100 - `..` goes, links stay
+    _check_target(place)
+    made = _make_parents(place.parent)
     done = False
     try:
-        _check_room(target.parent, size)
-        growing = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        _check_room(place.parent, size)
+        _sweep(place)
+        growing = Path(tempfile.mkdtemp(dir=place.parent, prefix=_prefix(place)))
+        descriptor = os.open(growing, os.O_RDONLY | os.O_DIRECTORY)
         try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             folder = GrowingFolder(growing, epoch)
             yield folder
             folder.finish()
-            growing.rename(target)
+            growing.rename(place)
             done = True
         finally:
             shutil.rmtree(growing, ignore_errors=True)
-        sync_directory(target.parent)
+            os.close(descriptor)
+        sync_directory(place.parent)
     except OSError as error:
         raise _unwritable(target, error) from error
     finally:
         for parent in () if done else reversed(made):
-            parent.rmdir()
+            with contextlib.suppress(OSError):  # somebody else has put something there
+                parent.rmdir()
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name}.export-"
+
+
+def _sweep(target: Path) -> None:
+    """Remove what killed exports of this name left."""
+    for path in target.parent.glob(f"{glob.escape(_prefix(target))}*"):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except (FileNotFoundError, NotADirectoryError):  # its owner has just removed it; or a stranger's file
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(descriptor)
 
 
 def _check_target(target: Path) -> None:

@@ -155,6 +155,8 @@ def test_docker_has_the_image_under_the_digests_that_howto_names(folder, built):
     text = (folder / "HOWTO.md").read_text("utf-8")
     digest = built.store.references()[MINIBOSS].digest
     manifest = shell(f"skopeo inspect --raw oci-archive:{MINIBOSS}.oci.tar", folder)
+    config = shell(f"skopeo inspect --raw --config docker-archive:{MINIBOSS}.oci.tar", folder)
+    assert "sha256:" + sha256(config.encode()).hexdigest() in text
     assert digest in text
     assert "sha256:" + sha256(manifest.encode()).hexdigest() == digest
     shell(f"docker load --input {MINIBOSS}.oci.tar", folder)
@@ -342,6 +344,15 @@ def test_an_export_without_inputs_has_the_same_images_and_describes_what_is_ther
     shell(blocks(tmp_path / "one", "check"), tmp_path / "one")
 
 
+def test_what_the_validation_said_comes_with_the_image(built, tmp_path):
+    work = built.copy(tmp_path / "work")
+    succeed(work.run("validate", MINIBOSS, "--image", "oci"))
+    succeed(work.run("export", MINIBOSS, "x", "--image", "oci", "--image", "sif"))
+    found = sorted(str(path.relative_to(work.folder / "x")) for path in (work.folder / "x" / "evidence").rglob("*.*"))
+    assert found == [f"evidence/oci/{name}" for name in ("junit.xml", "summary.txt", "validation.json")]
+    assert "- `evidence/oci/summary.txt`: PASSED" in (work.folder / "x" / "HOWTO.md").read_text("utf-8")
+
+
 # -- bad input -----------------------------------------------------------------------------------------------------
 
 
@@ -447,6 +458,17 @@ def test_an_interrupted_export_leaves_nothing(built, tmp_path):
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 130
     assert not (work.folder / "new").exists()
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next(built, tmp_path):
+    work = built.copy(tmp_path / "work")
+    with work.start("export", MINIBOSS, "x", "--image", "oci") as process:
+        wait_for(lambda: next(work.folder.glob(".x.*/*.oci.tar"), None))
+        process.kill()
+    assert not (work.folder / "x").exists()
+    assert list(work.folder.glob(".x.*")) != []
+    succeed(work.run("export", MINIBOSS, "x", "--image", "oci"))
+    assert sorted(path.name for path in work.folder.iterdir()) == ["images", "recipes", "x"]
 
 
 def wait_for(something, time_limit: float = 60) -> None:
