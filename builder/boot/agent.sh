@@ -4,7 +4,7 @@
 # For any Bourne shell of the last 20 years (bash 3.2, dash, ash) with cat, dd, env, id, setsid and sleep.
 # The host sets before it: shell, token (begins each answer), piece (bytes sent at once), streams (fifo or port) and, for fifo,
 # folder; for port: stdout_port and stderr_port.
-# Requests: a line with a number of bytes, and so many bytes of shell text. Two loops read them: the one on standard
+# Requests: a line `! TEXT`, or a line with a number of bytes and so many bytes of shell text. Two loops read them: the one on standard
 # input does a command at a time; the one on the urgent stream is there to end a command that still runs.
 # Answers: lines on standard output (here 7).
 LC_ALL=C; export LC_ALL
@@ -29,8 +29,11 @@ receive() {
 }
 
 serve() {
-    while read -r size; do
-        receive "$size"
+    while IFS= read -r request; do
+        case $request in
+            "! "*) text=${request#??} ;;
+            *) receive "$request" ;;
+        esac
         eval "$text"
     done
 }
@@ -145,6 +148,18 @@ port() {
     input=$1
     shift
     if [ "$input" = feed ]; then feed "$1" | ported "$@"; else ported "$@" </dev/null; fi
+}
+
+# A command on a terminal of $1 rows and $2 columns, which is the port of input; the arguments after it are those of
+# `lead`. The first process opens it itself, so that it becomes the terminal of its session.
+on_terminal() {
+    stty sane rows "$1" cols "$2" <"$input_port"
+    shift 2
+    setsid "$shell" -c 'port=$1; shift; exec <"$port" >"$port" 2>&1; exec "$@"' sh "$input_port" \
+        "$shell" -c "$leader" sh "$token" "$uid" "$home" "$@" 6<&- 8>/dev/null 9<&-
+    say ended "$1" "$?"
+    stty raw -echo <"$input_port"
+    printf %s "$token.$1.out" >"$input_port"
 }
 
 find_disk() {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import posixpath
 import tarfile
 import tempfile
@@ -21,6 +22,7 @@ from builder.boot.shell_channel import Channel
 from builder.boot.shell_command import Command, Execution, Sink
 from builder.boot.shell_link import Link
 from builder.boot.shell_protocol import command_words, line
+from builder.boot.shell_terminal import raw, resizing, size
 from builder.core.archives import extract
 from builder.core.errors import WorkFailure
 from builder.core.process import quoted
@@ -96,6 +98,35 @@ class ShellMachine(Machine):
             return write
 
         return self._execute(command, user, time_limit, environment, stdin, (sink(stdout), sink(stderr)))
+
+    def terminal(
+        self,
+        command: Sequence[str],
+        stdin: BinaryIO,
+        stdout: BinaryIO,
+        *,
+        user: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> int:
+        """Run a command on a terminal of the machine, joined to the caller's, which `stdin` must be.
+
+        In the main thread only. Returns the exit code. Raises WorkFailure where the machine has no terminal.
+        """
+        rows, columns = size(stdin.fileno())
+
+        def show(data: bytes) -> None:
+            stdout.write(data)
+            stdout.flush()
+
+        added = {"TERM": os.environ.get("TERM", "dumb"), **(environment or {})}
+        with self._lock:
+            self._link.check()
+            self._number += 1
+            streams = self._channel.terminal_streams(self._number, rows, columns)
+            request = line([*streams.request, *command_words(command, user, {**self._environment, **added})])
+            execution = Execution(self._link, Command(self._number, command, user, None), stdin, streams, (show, show))
+            with raw(stdin.fileno()), resizing(stdin.fileno(), streams.resize):
+                return execution.run(request)
 
     def _execute(  # noqa: PLR0917 - what a command is
         self,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from builder.boot.shell_protocol import Answer
+from builder.core.errors import WorkFailure
 
 CHUNK = 1 << 16
 
@@ -63,9 +64,21 @@ class Streams(ABC):
         """Give the input up; returns shell text that the machine must run for it, if any."""
         return ""
 
+    def errand(self) -> str:
+        """Give shell text that the machine must run now for the streams, if any."""
+        return ""
+
     @abstractmethod
     def close(self) -> None:
         """Release what the streams hold on the host."""
+
+
+class TerminalStreams(Streams):
+    """The two directions of a terminal; `stderr` has ended from the beginning."""
+
+    @abstractmethod
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell the machine that the window has another size."""
 
 
 class Channel(ABC):
@@ -93,6 +106,11 @@ class Channel(ABC):
     @abstractmethod
     def streams(self, number: int, *, with_input: bool) -> Streams:
         """Make the streams of the command with this number."""
+
+    def terminal_streams(self, number: int, rows: int, columns: int) -> TerminalStreams:
+        """Make the streams of a command on a terminal. Raises WorkFailure where the machine has none."""
+        del number, rows, columns
+        raise WorkFailure("this machine has no terminal")
 
     @abstractmethod
     def trouble(self) -> str:

@@ -100,6 +100,8 @@ class Execution:
     def _step(self, patience: float) -> None:
         """Wait for the next thing to happen, and do what it asks for."""
         self._link.check()
+        if errand := self._streams.errand():
+            self._link.urgent(errand)
         outputs = {stream.descriptor: stream for stream in self._sinks if not stream.ended}
         source, target = self._input()
         reading = [self._link.channel.reading, *outputs, *source]

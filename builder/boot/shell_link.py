@@ -113,6 +113,9 @@ class Link:
 
     def request(self, script: bytes) -> None:
         """Send shell text that is run when what was asked for before has ended."""
+        if len(script) <= PIECE and b"\n" not in script:
+            self._write(self.channel.writing, b"! " + script + b"\n")
+            return
         first, *self._left = [script[i : i + PIECE] for i in range(0, len(script), PIECE)]
         self._write(self.channel.writing, f"{len(script)}\n".encode() + first)
 

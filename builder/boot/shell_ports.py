@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.boot.shell_channel import CHUNK, Channel, Stream, Streams
+from builder.boot.shell_channel import CHUNK, Channel, Stream, Streams, TerminalStreams
 from builder.boot.shell_protocol import PIECE, Answer, Marker
 
 TRANSFER_SIZE = (1 << 42) + 777 * 4096
@@ -27,6 +28,10 @@ BLOCK = 4096
 GAP = 8 << 20
 """Between two pieces: reading ahead must not meet what is not written yet."""
 LONGEST_INLINE = 3 * PIECE
+TYPED = 256
+"""Bytes that are typed at once."""
+TYPING_PAUSE = 0.02
+"""Seconds between two of them."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,59 @@ class _PortStreams(Streams):
         """Nothing: the ports stay."""
 
 
+class _Silent(Stream):
+    """A stream that never was."""
+
+    descriptor = -1
+    ended = True
+
+    def take(self) -> bytes:
+        return b""
+
+    def abandon(self) -> str:
+        return ""
+
+
+class _PortTerminal(TerminalStreams):
+    """A terminal line with its own flow: what a person types is little."""
+
+    def __init__(self, channel: PortChannel, number: int, rows: int, columns: int) -> None:
+        self._ports, self._device = channel.ports, channel.input_device
+        self.stdout: Stream = _PortStream(channel.ports.serial[0], f"{channel.token}.{number}.out".encode())
+        self.stderr: Stream = _Silent()
+        self.request = ("on_terminal", str(rows), str(columns), str(number))
+        self._started = self._ended = False
+        self._errand = ""
+        self._next = 0.0
+
+    @property
+    def input_descriptor(self) -> int | None:
+        return self._ports.input if self._started and not self._ended else None
+
+    def heard(self, answer: Answer) -> None:
+        self._started = self._started or answer.verb == "started"
+        self._ended = self._ended or answer.verb == "ended"
+
+    def send(self, data: memoryview) -> int:
+        """Type a little: what is pasted must not exceed the line's buffer."""
+        time.sleep(max(0.0, self._next - time.monotonic()))
+        self._next = time.monotonic() + TYPING_PAUSE
+        return os.write(self._ports.input, data[:TYPED])
+
+    def end_input(self) -> None:
+        """Nothing: a terminal has no end but what is typed."""
+
+    def resize(self, rows: int, columns: int) -> None:
+        self._errand = f"stty rows {rows} cols {columns} <{self._device}"
+
+    def errand(self) -> str:
+        errand, self._errand = self._errand, ""
+        return errand
+
+    def close(self) -> None:
+        """Nothing: the ports stay."""
+
+
 class PortChannel(Channel):
     """The ports of a machine, and its transfer disk."""
 
@@ -163,6 +221,7 @@ class PortChannel(Channel):
         `trouble`, `hint` and `stop` are as in the class. The descriptors are closed at the end.
         """
         self.ports, self._devices, self._disk = ports, devices, disk
+        self.input_device = devices[0]
         self._trouble, self._hint, self._stop = trouble, hint, stop
         self.reading = self.writing = ports.shell
         self.urgent = ports.urgent
@@ -212,6 +271,10 @@ class PortChannel(Channel):
     def streams(self, number: int, *, with_input: bool) -> Streams:
         """Make the streams of a command."""
         return _PortStreams(self, number, with_input=with_input)
+
+    def terminal_streams(self, number: int, rows: int, columns: int) -> TerminalStreams:
+        """Use the UART of stdout as the terminal."""
+        return _PortTerminal(self, number, rows, columns)
 
     def trouble(self) -> str:
         """Ask whoever made the channel."""
