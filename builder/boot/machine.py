@@ -26,6 +26,9 @@ class Machine(ABC):
     raises WorkFailure at the next call.
     """
 
+    pace: float = 1.0
+    """How many times longer than on this host a command may take: who knows how long it takes here multiplies by it."""
+
     @abstractmethod
     def run(
         self,

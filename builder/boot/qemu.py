@@ -32,6 +32,8 @@ BOOT_LIMIT = 300.0
 """Seconds until the shell answers: some 30 under emulation on a host with nothing else to do."""
 SIGN_OF_LIFE = 20.0
 """Seconds for a disk to say a first word on its console under KVM."""
+EMULATION_PACE = 10.0
+"""How much slower an emulated machine may be: programs that start and end are ten times slower, arithmetic five."""
 UART_DEVICES = ("/dev/ttyS2", "/dev/ttyS3")
 GUARD = """\
 exec 3<&0 </dev/null
@@ -61,6 +63,7 @@ class QemuMachine(ShellMachine):
         """Take what `boot` has made."""
         super().__init__(channel, environment=environment)
         self.accelerator = accelerator
+        self.pace = EMULATION_PACE if accelerator.name == "tcg" else 1.0
 
     @classmethod
     def boot(

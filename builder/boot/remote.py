@@ -60,6 +60,8 @@ _Answer = _Ran | _Done | _Failed
 def serve(machine: Machine, connection: Connection, deadline: float = math.inf) -> None:
     """Answer requests until the other side closes its end. What is no request ends it too.
 
+    Limits are as for this host; they are stretched to the machine's pace.
+
     No command runs past `deadline`, a value of `time.monotonic`.
     """
     decoder = msgspec.msgpack.Decoder(_Request)
@@ -85,7 +87,7 @@ def _answer(machine: Machine, request: _Request, deadline: float) -> _Answer:
             return _Ran(
                 machine.run(
                     request.command,
-                    time_limit=max(0, min(request.time_limit, deadline - time.monotonic())),
+                    time_limit=max(0, min(request.time_limit * machine.pace, deadline - time.monotonic())),
                     stdin=request.stdin,
                     user=request.user,
                     environment=request.environment,

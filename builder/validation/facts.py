@@ -95,19 +95,36 @@ for folder do
     if [ -d "$folder" ] && [ ! -L "$folder" ]; then set -- "$@" "$folder"; fi
 done
 find "$@" -xdev \( -type f -o -type l \) \( -name '*.so' -o -name '*.so.*' \) | sed 's/^/+ /'
-find "$@" -xdev -type f \( -perm -100 -o -name '*.so' -o -name '*.so.*' \) -exec grep -l "^$magic" {} + |
-while read -r file; do
-    for loader in /lib64/ld-linux-x86-64.so.2 /lib/ld-linux.so.2; do
-        [ -x "$loader" ] || continue
-        "$loader" --verify "$file" > /dev/null 2>&1
-        case $? in 0 | 2) ;; *) continue ;; esac
-        echo "= $file"
-        "$loader" --list "$file" 2>&1
-    done
+scratch=/tmp/libraries.$$
+mkdir -m 700 "$scratch" || exit 1
+find "$@" -xdev -type f \( -perm -100 -o -name '*.so' -o -name '*.so.*' \) -exec grep -l "^$magic" {} + \
+    > "$scratch/files"
+ask() {
+    number=0
+    while read -r file; do
+        number=$((number + 1))
+        [ $((number % $2)) = "$1" ] || continue
+        for loader in /lib64/ld-linux-x86-64.so.2 /lib/ld-linux.so.2; do
+            [ -x "$loader" ] || continue
+            "$loader" --verify "$file" > /dev/null 2>&1
+            case $? in 0 | 2) ;; *) continue ;; esac
+            echo "= $file"
+            "$loader" --list "$file" 2>&1
+        done
+    done < "$scratch/files" > "$scratch/$1"
+}
+workers=$(getconf _NPROCESSORS_ONLN 2> /dev/null) || workers=1
+worker=0
+while [ "$worker" -lt "$workers" ]; do
+    ask "$worker" "$workers" &
+    worker=$((worker + 1))
 done
+wait
+cat "$scratch"/[0-9]*
+rm -r "$scratch"
 echo done
 """
-"""Asks the image's own loaders, as ldd does, but once for all files.
+"""Asks the image's own loaders, as ldd does, but once for all files, with all processors.
 
 Gives `+ PATH` for each library, `= PATH` for each file that a loader takes, and below that what the loader says.
 What no loader takes (relocatable files, static programs, other processors' files) is none of its business.
@@ -143,7 +160,7 @@ def unresolved(report: str) -> tuple[str, ...]:
                 findings.append(f"{file}: {line.strip()}")
             elif not _may_miss(file, what, known):
                 findings.append(f"{file}: misses {what}")
-    return tuple(findings)
+    return tuple(sorted(findings))
 
 
 def _may_miss(file: str, what: str, known: set[str]) -> bool:

@@ -93,7 +93,7 @@ def run_suite(
     log_file: Path,
     time_limit: float,
 ) -> Suite:
-    """Run a suite to its end or for `time_limit` seconds; what it prints is added to `log_file`.
+    """Run a suite to its end or for `time_limit` seconds, stretched to the machine's pace; it prints to `log_file`.
 
     `lock` is the lock's file, `shape` that of the image which was booted; `work` is an empty folder for the suite's
     home and temporary files. Everything that the suite started on this host or in the machine is ended when this
@@ -101,11 +101,12 @@ def run_suite(
     """
     recorded = work / "records"
     recorded.touch()
+    time_limit *= machine.pace
     deadline = time.monotonic() + time_limit
     with _serving(machine, deadline) as connection, log_file.open("ab") as sink:
         options = {
             "--machine-descriptor": connection.fileno(),
-            "--machine-time-limit": time_limit,
+            "--machine-time-limit": time_limit / machine.pace,
             "--machine-shape": shape,
             "--machine-lock": lock,
             "--machine-records": recorded,

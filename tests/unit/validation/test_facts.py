@@ -93,10 +93,10 @@ def test_each_file_that_misses_a_library_is_named_by_the_rule() -> None:
     assert facts.is_complete(LOADER_REPORT)
     assert facts.resolved_count(LOADER_REPORT) == 7
     assert facts.unresolved(LOADER_REPORT) == (
+        "/opt/boss/lib/plugins/alg.so: misses libnowhere.so.9",
         "/usr/bin/broken: misses libfound.so.1",
         "/usr/bin/older: /usr/bin/older: /lib64/libc.so.6: version `GLIBC_2.38' not found (required by /usr/bin/older)",
         "/usr/lib64/libbad.so: misses libnowhere.so.9",
-        "/opt/boss/lib/plugins/alg.so: misses libnowhere.so.9",
     )
 
 
