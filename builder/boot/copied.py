@@ -40,7 +40,7 @@ class CopyingSession(Session):
     def run_on_terminal(self) -> int:
         """See `Session.run_on_terminal`."""
         with terminating(), self._boot() as machine, self._copied(machine):
-            return machine.stream(self._words, sys.stdin.buffer, sys.stdout.buffer, sys.stderr.buffer)
+            return machine.terminal(self._words, sys.stdin.buffer, sys.stdout.buffer)
 
     @contextlib.contextmanager
     def _copied(self, machine: ShellMachine) -> Iterator[None]:

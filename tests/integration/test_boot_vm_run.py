@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
 import signal
+import struct
 import subprocess
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +100,27 @@ def test_a_file_alone_can_be_bound(place: Workplace, mine: Path) -> None:
     ran = run(place, "--bind", f"{mine / 'job.txt'}:/tmp/job", "--", "sh", "-c", "echo 43 >> /tmp/job")
     assert ran.code == 0, ran.err
     assert (mine / "job.txt").read_text() == "42\n43\n"
+
+
+def test_a_terminal_has_its_size_its_exit_code_and_the_results(place: Workplace, mine: Path) -> None:
+    script = "busybox stty size; read -r line; echo got $line > typed; exit 6"
+    child, terminal = pty.fork()
+    if child == 0:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 77, 0, 0))
+        os.chdir(place.folder)
+        words = [str(COMMAND), "run", "tiny-1", "--as", "vm", "--bind", f"{mine}:/work", "--", "sh", "-c", script]
+        os.execve(COMMAND, words, place.environment())  # noqa: S606 - no shell is wanted
+    shown = b""
+    try:
+        while chunk := os.read(terminal, 4096):
+            if b"33 77" in chunk:
+                os.write(terminal, b"by hand\n")
+            shown += chunk
+    except OSError:
+        pass  # Linux says EIO where the other side of a terminal has closed
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 6, shown
+    assert (mine / "typed").read_text() == "got by hand\n"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
