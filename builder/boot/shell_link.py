@@ -26,8 +26,9 @@ TICK = 0.25
 PATIENCE = 20.0
 """Seconds for the machine to take a request, to start a command, or to kill one whose time is over: a busy host may
 need longer than the limit to start a command, and it can be killed only by its number."""
-ASK_AGAIN = 1.0
-"""Seconds after which a shell that has not said anything yet is spoken to again."""
+ASK_AGAIN = 10.0
+"""Seconds after which a shell that has not shown a prompt yet is sent another empty line: most show one by themselves,
+and what nobody reads for minutes must not add up."""
 REPEAT = 15.0
 """Seconds after which a shell that listens and did not read the bootstrap is sent it again: it may have been started
 anew."""
@@ -63,10 +64,10 @@ class Link:
     def _wake(self, shell: str, deadline: float, time_limit: float) -> None:
         """Speak to the shell until it has read the bootstrap.
 
-        A terminal keeps what is sent before anybody reads it, and no more than 4095 bytes: so it is sent empty lines
-        until it echoes one, and the bootstrap then.
+        A terminal keeps what is sent before anybody reads it, and no more than 4095 bytes: so it is sent the bootstrap
+        when it has shown a prompt, or echoed one of the empty lines that it is sent now and then.
         """
-        terminal, heard, sent, spoken = self.channel.terminal, b"", False, -ASK_AGAIN
+        terminal, heard, sent, spoken = self.channel.terminal, b"", False, time.monotonic()
         while not any(self._token.encode() + end in heard for end in (b"\n", b"\r")):
             now = time.monotonic()
             if now > deadline:
