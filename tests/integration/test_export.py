@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
@@ -44,11 +45,12 @@ def built() -> Workplace:
 
 
 @pytest.fixture(scope="module")
-def exported(built: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All of the release; nobody may change it."""
+def exported(built: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """All of the release; nobody may change it. The engine loses the name that HOWTO.md gave it."""
     folder = tmp_path_factory.mktemp("export") / "all"
     succeed(built.run("export", MINIBOSS, str(folder), "--inputs"))
-    return folder
+    yield folder
+    subprocess.run(["docker", "image", "rm", "miniboss:1.0.0"], capture_output=True, check=False)
 
 
 @pytest.fixture
