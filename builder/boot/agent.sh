@@ -158,7 +158,9 @@ on_terminal() {
     setsid "$shell" -c 'port=$1; shift; exec <"$port" >"$port" 2>&1; exec "$@"' sh "$input_port" \
         "$shell" -c "$leader" sh "$token" "$uid" "$home" "$@" 6<&- 8>/dev/null 9<&-
     say ended "$1" "$?"
-    stty raw -echo <"$input_port"
+    # the end of a session hangs its terminal up, for everybody that has it open
+    exec 9<"$input_port"
+    stty raw -echo <&9
     printf %s "$token.$1.out" >"$input_port"
 }
 

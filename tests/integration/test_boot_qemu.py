@@ -140,10 +140,10 @@ def test_a_machine_without_virtio_passes_everything_by_uart_and_disk(tmp_path: P
 
 @pytest.mark.parametrize("bus", ["virtio", "sata", "ide"])
 def test_a_disk_on_another_bus_reaches_the_guests_loader(tmp_path: Path, bus: str) -> None:
-    # this kernel has no driver for them; that its loader found it, and it says so, is what the bus must do
+    # this kernel has no driver for them: that its loader has found it, and that it says so, is what the bus must do
     config = msgspec.structs.replace(CONFIG, disk_bus=bus)
     with pytest.raises(WorkFailure, match="VFS: Unable to mount root fs"):
-        QemuMachine.boot(tiny_disk(), config, folder=tmp_path, time_limit=90)
+        QemuMachine.boot(tiny_disk(), config, folder=tmp_path, time_limit=300)
     assert not running(tmp_path)
 
 
