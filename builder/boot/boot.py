@@ -15,7 +15,7 @@ from builder.store.shapes import Shape
 from builder.store.store import Store
 
 if TYPE_CHECKING:
-    from builder.boot.shell import ShellMachine
+    from builder.boot.shell.machine import ShellMachine
 
 
 def boot(store: Store, shape: Shape, image: oci.Descriptor, *, progress: Progress | None = None) -> Machine:
@@ -26,16 +26,16 @@ def boot(store: Store, shape: Shape, image: oci.Descriptor, *, progress: Progres
     if shape == "oci":
         return _boot_docker(store, image)
     if shape == "sif":
-        from builder.boot.sif import boot_sif
+        from builder.boot.apptainer.machine import boot_sif
 
         return boot_sif(store, image, progress)
-    from builder.boot.vm import boot_vm
+    from builder.boot.vm.boot import boot_vm
 
     return boot_vm(store, image, progress)
 
 
 def _boot_docker(store: Store, image: oci.Descriptor) -> Machine:
-    from builder.boot.docker import DockerMachine
+    from builder.boot.docker.machine import DockerMachine
     from builder.engine.engine import connect
 
     engine = connect()
@@ -64,8 +64,8 @@ def open_session(
     """
     listener = progress or NoProgress()
     if shape == "oci":
-        from builder.boot.attached import Container, ContainerSession
-        from builder.boot.docker import load
+        from builder.boot.docker.machine import load
+        from builder.boot.docker.session import Container, ContainerSession
         from builder.engine.engine import Folder, connect
 
         engine = connect()
@@ -76,15 +76,15 @@ def open_session(
         finally:
             engine.client.close()
     elif shape == "sif":
-        from builder.boot.apptainer import find_apptainer, sif_path
+        from builder.boot.apptainer.program import find_apptainer, sif_path
 
         path = sif_path(store, image)
         with find_apptainer(store, image) as apptainer:
             listener.say(apptainer.reason)
             yield apptainer.session(path, words, binds)
     else:
-        from builder.boot.copied import CopyingSession
-        from builder.boot.vm import boot_vm
+        from builder.boot.vm.boot import boot_vm
+        from builder.boot.vm.session import CopyingSession
 
         def start() -> ShellMachine:
             with listener.task("the virtual machine boots"):

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from builder.boot.apptainer import PROGRAMS
+from builder.boot.apptainer.program import PROGRAMS
 from builder.core.errors import Failure, HostFailure, Problem
 from builder.engine.engine import connect
 from builder.store.shapes import SHAPES, Shape

@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from builder.core.errors import Location, Problem
+from builder.core.host import cache_folder
 from builder.recipe import syntax
 from builder.recipe.tokens import ESCAPED_DIRECTIVE, ESCAPED_INTERPOLATION, MAXIMUM_NESTING, Kind, Scanned, scan
 
@@ -115,13 +116,8 @@ def grammar_file(installed: Path, environment: Mapping[str, str]) -> Path:
     """
     if installed.exists() or os.access(installed.parent, os.W_OK):
         return installed
-    home = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME") or "~").expanduser() / ".cache")
-    folder = Path(home) / "boss-builder"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
-        return installed
-    return folder / "hcl2-grammar.bin"
+    folder = cache_folder(environment)
+    return installed if folder is None else folder / "hcl2-grammar.bin"
 
 
 def _bare_package(name: str) -> types.ModuleType:

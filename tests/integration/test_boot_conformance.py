@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from builder.boot.apptainer import PROGRAMS, find_apptainer, sif_path
-from builder.boot.docker import DockerMachine
+from builder.boot.apptainer.machine import start_machine
+from builder.boot.apptainer.program import PROGRAMS, find_apptainer, sif_path
+from builder.boot.docker.machine import DockerMachine
 from builder.boot.machine import Machine
-from builder.boot.qemu import QemuMachine
 from builder.boot.remote import RemoteMachine, serve
-from builder.boot.shell import ShellMachine
-from builder.boot.shell_channel import FifoChannel, channel_folder
-from builder.boot.sif import start_machine
+from builder.boot.shell.channel import FifoChannel, channel_folder
+from builder.boot.shell.machine import ShellMachine
+from builder.boot.vm.qemu import QemuMachine
 from builder.core.errors import WorkFailure
 from builder.engine.engine import Engine
 from builder.store import oci

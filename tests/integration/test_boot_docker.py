@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.boot.docker import DockerMachine
+from builder.boot.docker.machine import DockerMachine
 from builder.core.errors import WorkFailure
 from builder.engine.engine import OWNER, Engine
 from builder.engine.owner import own_name

@@ -17,8 +17,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from builder.boot.accelerator import choose, problem_of_kvm
-from builder.boot.qemu import QemuMachine
+from builder.boot.vm.accelerator import choose, problem_of_kvm
+from builder.boot.vm.qemu import QemuMachine
 from builder.core.errors import HostFailure, InputFailure, WorkFailure
 from tests.integration.tiny_vm import CONFIG, tiny_disk
 
@@ -209,7 +209,7 @@ def test_a_command_has_a_terminal_of_the_size_of_ours_and_types_into_it(machine:
 def test_no_machine_outlives_us_however_we_die(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
-        "from builder.boot.qemu import QemuMachine\n"
+        "from builder.boot.vm.qemu import QemuMachine\n"
         "from tests.integration.tiny_vm import CONFIG, tiny_disk\n"
         "machine = QemuMachine.boot(tiny_disk(), CONFIG, folder=Path(sys.argv[1]))\n"
         "print('up', flush=True); sys.stdin.read()\n"

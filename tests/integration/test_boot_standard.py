@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.boot.docker import DockerMachine
+from builder.boot.docker.machine import DockerMachine
 from builder.engine.engine import Engine
 from builder.lock import file as lock_file
 from builder.lock.model import Blob, Lock, Source

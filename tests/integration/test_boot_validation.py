@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from builder.boot.docker import DockerMachine
+from builder.boot.docker.machine import DockerMachine
 from builder.boot.machine import Machine
 from builder.core.digest import Digest
 from builder.core.errors import InputFailure

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.boot.binds import Bind
-from builder.boot.owners import new_paths, roots_files
+from builder.boot.docker.owners import new_paths, roots_files
 
 
 def test_only_what_was_not_there_before_is_named_the_topmost_alone() -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.boot.accelerator import BOOT_SECTOR, SAID, Accelerator
-from builder.boot.qemu_command import Files, Inherited, variables_of, words
-from builder.boot.qemu_console import LAST_LINES, Console, events, meaning
+from builder.boot.vm.accelerator import BOOT_SECTOR, SAID, Accelerator
+from builder.boot.vm.command import Files, Inherited, variables_of, words
+from builder.boot.vm.console import LAST_LINES, Console, events, meaning
 from builder.store.shapes import VmConfig
 
 CONFIG = VmConfig(  # noqa: S604 - the shell is a serial port

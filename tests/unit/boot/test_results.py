@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.boot.results import State, bring_back, states
+from builder.boot.vm.results import State, bring_back, states
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.boot.shell_protocol import PIECE, Answer, Answers, Marker, bootstrap, command_words, line, pieces, quote
+from builder.boot.shell.protocol import PIECE, Answer, Answers, Marker, bootstrap, command_words, line, pieces, quote
 
 NONCE = "boss0123456789ab"
 
@@ -83,7 +83,7 @@ def test_a_command_always_has_a_path() -> None:
 
 
 def test_the_agent_is_a_script_for_every_shell_of_this_host() -> None:
-    agent = Path(__file__).parents[3] / "builder" / "boot" / "agent.sh"
+    agent = Path(__file__).parents[3] / "builder" / "boot" / "shell" / "agent.sh"
     for shell in (["dash"], ["bash", "--posix"]):
         checked = subprocess.run([*shell, "-n", agent], capture_output=True, check=False)
         assert (checked.returncode, checked.stderr) == (0, b"")

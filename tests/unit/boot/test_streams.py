@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.boot.streams import Demultiplexer
+from builder.boot.docker.streams import Demultiplexer
 
 frames = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=50)))
 

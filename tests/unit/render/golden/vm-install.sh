@@ -56,6 +56,11 @@ if [ -d /usr/lib/systemd/system ]; then
     cat > /etc/systemd/system/boss-builder-shell.service << END
 [Unit]
 Description=Root shell on ttyS1
+# as soon as the file systems are there and /tmp is cleaned
+DefaultDependencies=no
+After=local-fs.target systemd-tmpfiles-setup.service
+Conflicts=shutdown.target
+Before=shutdown.target
 StartLimitIntervalSec=0
 
 [Service]

@@ -20,8 +20,9 @@ import docker.errors
 import requests
 from docker.models.containers import Container
 
+from builder.boot.docker.streams import Demultiplexer
 from builder.boot.machine import Machine, Result
-from builder.boot.streams import Demultiplexer
+from builder.boot.shell.killing import kill_script
 from builder.core.archives import extract
 from builder.core.digest import CHUNK
 from builder.core.errors import WorkFailure
@@ -37,25 +38,6 @@ WAIT = 'trap "exit 0" TERM; while :; do sleep 86400 & wait $!; done'
 """The first process: it waits and takes in orphans. Any Bourne shell of the last 30 years reads it."""
 ANNOUNCE = 'echo $$; exec "$@"'
 """Stands before every command: the first line of its output is its process id, which the time limit needs."""
-KILL = """\
-round=0
-while [ $round -lt 20 ]; do
-    round=$((round + 1)); found=
-    for entry in /proc/[0-9]*/stat; do
-        { read -r line < "$entry"; } 2>/dev/null || continue
-        pid=${line%% *}; set -- ${line##*) }
-        [ "$1" = Z ] && continue
-        case "$family" in *" $2 "*) ;; *) [ "$4" = "$leader" ] || [ "$pid" = "$leader" ] || continue ;; esac
-        [ "$pid" = 1 ] && continue
-        family="$family$pid "; found="$found $pid"
-    done
-    [ -n "$found" ] || exit 0
-    kill -9 $found 2>/dev/null
-done
-exit 1"""
-"""Kills a session and all that descends from its leader, with nothing but a Bourne shell and /proc (proc(5): stat is
-`pid (name) state ppid pgrp session ...`). A process may appear while the list is read, so it goes round until none is
-left."""
 KILL_LIMIT = 10.0
 KILLED = 137
 """128 + SIGKILL: the command was killed, or the machine under it."""
@@ -184,7 +166,7 @@ class DockerMachine(Machine):
             try:
                 killer = self._api.exec_create(
                     self._container.id,
-                    ["/bin/sh", "-c", f'leader={int(announced)}; family=" $leader "\n{KILL}'],
+                    ["/bin/sh", "-c", kill_script(int(announced))],
                     user="0",
                 )["Id"]
                 self._api.exec_start(killer, detach=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.boot.accelerator import Accelerator
+from builder.boot.vm.accelerator import Accelerator
 from builder.store.shapes import VmConfig
 
 PROGRAM = "qemu-system-{}"

@@ -16,10 +16,10 @@ import docker.errors
 import requests
 
 from builder.boot.binds import Bind
-from builder.boot.docker import HOSTNAME
-from builder.boot.owners import Identity, new_paths, roots_files
+from builder.boot.docker.machine import HOSTNAME
+from builder.boot.docker.owners import Identity, new_paths, roots_files
+from builder.boot.docker.streams import Demultiplexer
 from builder.boot.session import Session, terminating
-from builder.boot.streams import Demultiplexer
 from builder.core.errors import WorkFailure
 from builder.engine.engine import OWNER, Engine, Folder
 from builder.engine.owner import own_name

@@ -21,9 +21,9 @@ import docker.errors
 import requests
 from docker import models
 
-from builder.boot.attached import Container, ContainerSession
 from builder.boot.binds import Bind, working_folder
-from builder.boot.docker import HOSTNAME
+from builder.boot.docker.machine import HOSTNAME
+from builder.boot.docker.session import Container, ContainerSession
 from builder.boot.session import ProcessSession, Session, end_process
 from builder.core.errors import Failure, HostFailure, WorkFailure
 from builder.core.process import log, quoted, run

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.boot.shell_channel import CHUNK, Channel, Stream, Streams, TerminalStreams
-from builder.boot.shell_protocol import PIECE, Answer, Marker
+from builder.boot.shell.channel import CHUNK, Channel, Stream, Streams, TerminalStreams
+from builder.boot.shell.protocol import PIECE, Answer, Marker
 
 TRANSFER_SIZE = (1 << 42) + 777 * 4096
 """Bytes of the transfer disk: by this number the machine tells it from others."""

@@ -8,8 +8,8 @@ import time
 from importlib.resources import files
 from typing import NoReturn
 
-from builder.boot.shell_channel import CHUNK, Channel
-from builder.boot.shell_protocol import (
+from builder.boot.shell.channel import CHUNK, Channel
+from builder.boot.shell.protocol import (
     PIECE,
     Answer,
     Answers,
@@ -52,7 +52,7 @@ class Link:
         deadline = time.monotonic() + time_limit
         self._wake(shell, deadline, time_limit)
         settings = {"shell": shell, "token": self._token, "piece": str(PIECE), **self.channel.settings()}
-        agent = files("builder.boot").joinpath("agent.sh").read_bytes()
+        agent = files("builder.boot.shell").joinpath("agent.sh").read_bytes()
         parts = pieces(assignments(settings) + without_comments(agent))
         self._write(self.channel.writing, f"{self._token} {len(parts)}\n".encode())
         for number, part in enumerate(parts, 1):

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
-from builder.boot.killing import kill_script
-from builder.boot.shell_channel import Stream, Streams
-from builder.boot.shell_link import PATIENCE, TICK, Link
+from builder.boot.shell.channel import Stream, Streams
+from builder.boot.shell.killing import kill_script
+from builder.boot.shell.link import PATIENCE, TICK, Link
 from builder.core.errors import WorkFailure
 from builder.core.process import quoted
 

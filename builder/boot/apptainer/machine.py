@@ -8,10 +8,10 @@ import shutil
 import time
 from pathlib import Path
 
-from builder.boot.apptainer import Apptainer, Running, failure, find_apptainer, sif_path
+from builder.boot.apptainer.program import Apptainer, Running, failure, find_apptainer, sif_path
 from builder.boot.binds import Bind
-from builder.boot.shell import ShellMachine
-from builder.boot.shell_channel import FifoChannel, channel_folder
+from builder.boot.shell.channel import FifoChannel, channel_folder
+from builder.boot.shell.machine import ShellMachine
 from builder.core.errors import WorkFailure
 from builder.core.progress import NoProgress, Progress
 from builder.store import oci

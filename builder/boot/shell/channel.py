@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
-from builder.boot.shell_protocol import Answer
+from builder.boot.shell.protocol import Answer
 from builder.core.errors import WorkFailure
 
 CHUNK = 1 << 16

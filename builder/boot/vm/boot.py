@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from builder.boot.qemu import QemuMachine
+from builder.boot.vm.qemu import QemuMachine
 from builder.core.errors import WorkFailure
 from builder.core.progress import NoProgress, Progress
 from builder.store import oci

@@ -14,9 +14,9 @@ from typing import BinaryIO
 import click
 
 from builder.boot.binds import Bind
-from builder.boot.results import State, bring_back, states
 from builder.boot.session import Session, terminating
-from builder.boot.shell import TRANSFER_LIMIT, ShellMachine
+from builder.boot.shell.machine import TRANSFER_LIMIT, ShellMachine
+from builder.boot.vm.results import State, bring_back, states
 from builder.core.errors import WorkFailure
 
 IN_FOLDER = 'cd "$0" && exec "$@"'

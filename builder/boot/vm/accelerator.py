@@ -5,7 +5,7 @@ Whether KVM works is found out by booting: there are hosts where /dev/kvm opens 
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import os
 import socket
 import subprocess
@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
+from builder.core import documents
 from builder.core.errors import HostFailure, InputFailure
+from builder.core.files import write_atomically
+from builder.core.host import cache_folder
 
 Name = Literal["kvm", "tcg"]
 VARIABLE = "BOSS_BUILDER_ACCELERATOR"
@@ -23,6 +28,9 @@ VARIABLE = "BOSS_BUILDER_ACCELERATOR"
 DEVICE = Path("/dev/kvm")
 LIMIT = 5.0
 """Seconds for a boot sector to say its byte: it takes a tenth of one where KVM works."""
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+KEPT = 86400.0
+"""Seconds for which an answer counts."""
 SAID = b"K"
 BOOT_SECTOR = bytes(
     (
@@ -65,7 +73,7 @@ def choose(forced: str | None = None) -> Accelerator:
         raise InputFailure(f"no accelerator is called {asked!r}", hint="kvm and tcg are known")
     if asked == "tcg":
         return Accelerator("tcg", "asked for")
-    problem = problem_of_kvm()
+    problem = problem_of_kvm(anew=asked == "kvm")
     if not problem:
         return Accelerator("kvm", "a guest starts under it")
     if asked == "kvm":
@@ -73,19 +81,53 @@ def choose(forced: str | None = None) -> Accelerator:
     return Accelerator("tcg", f"no KVM: {problem}")
 
 
-@functools.cache
-def problem_of_kvm() -> str:
-    """Say why KVM does not work on this host, by booting a guest; empty where it does. Asked once a process."""
+def problem_of_kvm(*, anew: bool = False) -> str:
+    """Say why KVM does not work on this host, by booting a guest; empty where it does.
+
+    The answer is kept for as long as the host runs, at most for a day: a host where no guest starts is asked once.
+    With `anew` it is asked again.
+    """
     try:
         os.close(os.open(DEVICE, os.O_RDWR))
     except FileNotFoundError:
         return f"there is no {DEVICE}"
     except OSError as error:
         return f"{DEVICE} does not open: {error.strerror}"
-    with tempfile.TemporaryDirectory(prefix="boss-builder-kvm-") as folder:
-        disk = Path(folder) / "disk"
+    folder = cache_folder(os.environ)
+    kept = None if folder is None else folder / "kvm.json"
+    known = None if anew else _read(kept)
+    if known is not None:
+        return known.problem
+    with tempfile.TemporaryDirectory(prefix="boss-builder-kvm-") as scratch:
+        disk = Path(scratch) / "disk"
         disk.write_bytes(BOOT_SECTOR)
-        return _problem_of_boot(disk)
+        problem = _problem_of_boot(disk)
+    if kept is not None:
+        with contextlib.suppress(OSError):
+            write_atomically(kept, documents.compact(_Verdict(_running_host(), time.time(), problem)))
+    return problem
+
+
+class _Verdict(msgspec.Struct, frozen=True):
+    """What a boot under KVM has shown: on which host, since it was started, when (seconds since 1970)."""
+
+    host: str
+    when: float
+    problem: str
+
+
+def _running_host() -> str:
+    return BOOT_ID.read_text("ascii").strip()
+
+
+def _read(kept: Path | None) -> _Verdict | None:
+    try:
+        verdict = None if kept is None else documents.decode(kept.read_bytes(), _Verdict)
+    except (OSError, msgspec.DecodeError):
+        return None
+    if verdict is None or verdict.host != _running_host() or not 0 <= time.time() - verdict.when < KEPT:
+        return None
+    return verdict
 
 
 def _problem_of_boot(disk: Path) -> str:

@@ -1,4 +1,4 @@
-# The agent of boss-builder: the other end of builder/boot/shell.py. It is sent to a bare shell of the machine each time
+# The agent of boss-builder: the other end of builder/boot/shell/machine.py. It is sent to a bare shell of the machine each time
 # and runs in its memory: nothing of it is kept there, and it writes no file.
 #
 # For any Bourne shell of the last 20 years (bash 3.2, dash, ash) with cat, dd, env, id, setsid and sleep.

@@ -17,11 +17,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from builder.boot.accelerator import Accelerator, choose
-from builder.boot.qemu_command import PROGRAM, UEFI_CODE, Files, Inherited, variables_of, words
-from builder.boot.qemu_console import Console, events, meaning
-from builder.boot.shell import ShellMachine
-from builder.boot.shell_ports import TRANSFER_SIZE, PortChannel, Ports
+from builder.boot.shell.machine import ShellMachine
+from builder.boot.shell.ports import TRANSFER_SIZE, PortChannel, Ports
+from builder.boot.vm.accelerator import Accelerator, choose
+from builder.boot.vm.command import PROGRAM, UEFI_CODE, Files, Inherited, variables_of, words
+from builder.boot.vm.console import Console, events, meaning
 from builder.core.errors import HostFailure
 from builder.core.process import quoted
 from builder.store.shapes import VmConfig

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from builder.boot.machine import Machine, Result
-from builder.boot.shell_channel import Channel
-from builder.boot.shell_command import Command, Execution, Sink
-from builder.boot.shell_link import Link
-from builder.boot.shell_protocol import command_words, line
-from builder.boot.shell_terminal import raw, resizing, size
+from builder.boot.shell.channel import Channel
+from builder.boot.shell.command import Command, Execution, Sink
+from builder.boot.shell.link import Link
+from builder.boot.shell.protocol import command_words, line
+from builder.boot.shell.terminal import raw, resizing, size
 from builder.core.archives import extract
 from builder.core.errors import WorkFailure
 from builder.core.process import quoted

@@ -1,0 +1,1 @@
+"""The shape sif: a container of Apptainer."""

@@ -1,0 +1,1 @@
+"""The shape oci: a container of the Docker Engine."""

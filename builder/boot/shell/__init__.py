@@ -1,0 +1,1 @@
+"""A machine behind nothing but a Bourne shell, whatever carries its streams."""

@@ -1,0 +1,1 @@
+"""The shape vm: a virtual machine of QEMU."""
