@@ -89,7 +89,7 @@ def _core(target: str, folder: Path, root_uuid: str) -> bytes:
         "configfile ($root)/boot/grub/grub.cfg\n",
         "ascii",
     )
-    modules = [*MODULES, "biosdisk"] if target == "i386-pc" else list(MODULES)
+    modules = [*MODULES, "biosdisk", "linux16"] if target == "i386-pc" else list(MODULES)
     core = folder / "core.img"
     call(
         "grub-mkimage", "-O", target, "-d", str(GRUB / target), "-o", str(core), "-p", "/boot/grub",

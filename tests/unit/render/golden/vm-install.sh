@@ -22,7 +22,7 @@ done
 
 # without an initial RAM disk the kernel itself finds the root, and it knows partitions, not file systems, by name
 if [ -n "$initrd" ]; then
-    root=UUID=61904ecd-959b-524e-b41c-c23a4d180574 initrd="initrd $initrd"
+    root=UUID=61904ecd-959b-524e-b41c-c23a4d180574 initrd="initrd\$mode $initrd"
 else
     root=PARTUUID=2ea97197-1e7c-5023-8149-bd626a5c85bc
 fi
@@ -33,8 +33,11 @@ serial --unit=0 --speed=115200
 terminal_input serial console
 terminal_output serial console
 set timeout=0
+# GRUB for the BIOS starts a kernel by its 16-bit entry, as the boot loaders of its day did: by the other, it moves 50 MB
+# byte by byte first, which an emulated processor needs seconds for
+if [ "\$grub_platform" = pc ]; then set mode=16; fi
 menuentry "Tiny-1.0" {
-    linux $kernel root=$root rw console=tty0 console=ttyS0,115200 quiet vsyscall=emulate
+    linux\$mode $kernel root=$root rw console=tty0 console=ttyS0,115200 quiet vsyscall=emulate
     $initrd
 }
 END
