@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.boot.boot import boot
+from builder.boot.vm.command import MODELS
 from builder.build.build import build_plan, builder_image
 from builder.build.os_stage import build_os, write_repository
 from builder.core.progress import NoProgress
@@ -213,9 +214,10 @@ def bare_kernel(work: Workplace, folder: Path) -> Path:
 
 
 def kernel_to_init(kernel: Path, disk: Path) -> None:
-    """Boot the kernel alone, with the release's disk, until it starts the first process."""
+    """Boot the kernel alone, on the machine's processor with the release's disk, until it starts the first process."""
     words = [
-        "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-m", "1024", "-smp", "2",
+        "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", MODELS["tcg"], "-m", "1024",
+        "-smp", "2",
         "-nic", "none", "-display", "none", "-monitor", "none", "-no-reboot", "-serial", "stdio",
         "-kernel", str(kernel),
         "-drive", f"file={disk},if=none,id=root,format=qcow2,snapshot=on", "-device", "nvme,drive=root,serial=root",

@@ -150,12 +150,25 @@ port() {
     if [ "$input" = feed ]; then feed "$1" | ported "$@"; else ported "$@" </dev/null; fi
 }
 
+# The first process of a terminal $1. It outlives the command, since with it the terminal is hung up and loses what it has
+# not sent yet: stty waits until all is sent.
+foreground='
+port=$1
+shift
+exec <"$port" >"$port" 2>&1
+trap : INT QUIT
+"$@"
+code=$?
+stty sane
+exit $code
+'
+
 # A command on a terminal of $1 rows and $2 columns, which is the port of input; the arguments after it are those of
 # `lead`. The first process opens it itself, so that it becomes the terminal of its session.
 on_terminal() {
     stty sane rows "$1" cols "$2" <"$input_port"
     shift 2
-    setsid "$shell" -c 'port=$1; shift; exec <"$port" >"$port" 2>&1; exec "$@"' sh "$input_port" \
+    setsid "$shell" -c "$foreground" sh "$input_port" \
         "$shell" -c "$leader" sh "$token" "$uid" "$home" "$@" 6<&- 8>/dev/null 9<&-
     say ended "$1" "$?"
     # the end of a session hangs its terminal up, for everybody that has it open
