@@ -217,13 +217,16 @@ def test_kill_at_any_moment_leaves_a_store_that_verifies(store):
             n += 1
             data = os.urandom(200_000)
             blob = oci.Descriptor(media_type="x", digest=store.put(data), size=len(data))
+            if n == 1:
+                print(flush=True)
             store.put_manifest(oci.Manifest(config=store.put_empty_config(), layers=(blob,)), f"release-{n % 5}")
     """
     for n in range(12):
-        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script), store.path])
-        time.sleep(0.15 + 0.013 * n)
-        process.kill()
-        process.wait()
+        words = [sys.executable, "-c", textwrap.dedent(script), store.path]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+            process.stdout.readline()  # it has begun, however busy the host is
+            time.sleep(0.02 + 0.013 * n)
+            process.kill()
         assert verify(store) == ()
     assert store.references("release-")
     with store.workspace("after"):
