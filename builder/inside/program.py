@@ -26,13 +26,18 @@ class RefusedError(Exception):
 def serve(function: Callable[[dict[str, Any]], Any]) -> NoReturn:
     """Call `function` with `request.json` of the current folder and write its result, or refusal, to `answer.json`.
 
-    What was written belongs to the owner of the folder afterwards, who need not be root.
+    What was written belongs to the owner of the folder afterwards, who need not be root. A tool that fails, or a disk
+    that is full, ends the program with a line that says so.
     """
     request = json.loads(Path("request.json").read_bytes())
     try:
         answer = {"result": function(request)}
     except RefusedError as refusal:
         answer = {"refused": [{"message": m, "hint": h} for m, h in refusal.problems]}
+    except subprocess.CalledProcessError as error:  # the tool has said why
+        sys.exit(f"{error.cmd[0]} failed with exit code {error.returncode}")
+    except OSError as error:
+        sys.exit(f"{error.filename or 'a file'}: {error.strerror or error}")
     Path("answer.json").write_text(json.dumps(answer), "utf-8")
     give_away(Path())
     sys.exit(0)

@@ -21,6 +21,7 @@ from builder.toolbox import image
 T = TypeVar("T")
 PROGRAMS = Path(inside.__file__).parent
 GUEST_PROGRAMS = "/boss-builder/builder/inside"
+NO_SPACE = "no space left on device"
 GUEST_WORK = "/boss-builder/work"
 
 
@@ -92,7 +93,10 @@ class Toolbox:
         )
         path = work / "answer.json"
         if done.exit_code != 0 or not path.exists():
-            raise WorkFailure(f"{program} failed in the builder image (exit code {done.exit_code})", hint=done.tail)
+            cure = "\nfree some space where the store is" if NO_SPACE in done.tail.lower() else ""
+            raise WorkFailure(
+                f"{program} failed in the builder image (exit code {done.exit_code})", hint=done.tail.rstrip() + cure
+            )
         decoded = documents.decode(path.read_bytes(), _Answer)
         if decoded.refused:
             raise InputFailure(*(Problem(r.message, hint=r.hint) for r in decoded.refused))

@@ -5,6 +5,7 @@ The example release is built: its operating system is made of Debian binaries an
 
 import io
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -286,6 +287,36 @@ def test_a_root_without_a_kernel_is_refused_and_the_other_shapes_are_made(built,
     ran = work.run("build", MINIBOSS, "--image", "sif", "--json")
     assert ran.code == 0, ran.err
     assert [image["stored"] for image in ran.json["images"]] == [True, True]
+
+
+@pytest.mark.parametrize("shape", ["sif", "vm"])
+def test_without_space_for_an_image_nothing_is_left_half_written(built, tmp_path, shape):
+    place = tmp_path / "small"
+    place.mkdir()
+    lock = lock_of(built)
+    needed = {blob.digest for blob in (*lock.blobs().values(), lock.builder_image)}
+    for name, descriptor in built.store.references().items():
+        if name.startswith(("stage/", "inputs/", "builder/")) or name == MINIBOSS:
+            manifest = built.store.manifest(descriptor)
+            needed |= {descriptor.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers)}
+    size = sum(built.store.blob_path(digest).stat().st_size for digest in needed)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size + (30 << 20)}", "tmpfs", place], check=True)
+    try:
+        work = Workplace(place, built.variables)
+        shutil.copytree(built.recipes, work.recipes)
+        (place / "images" / "blobs" / "sha256").mkdir(parents=True)
+        for digest in needed:
+            shutil.copy2(built.store.blob_path(digest), work.store.blob_path(digest))
+        for name in ("index.json", "oci-layout"):
+            shutil.copy2(built.folder / "images" / name, place / "images" / name)
+        for name in work.store.references("image/"):
+            work.store.remove_reference(name)
+        refused(work.run("build", MINIBOSS, "--image", shape), 4, "o space left on device", "free some space")
+        assert verify(work.store) == ()
+        assert work.store.references("image/") == {}
+        assert list((place / "images" / "tmp").iterdir()) == []
+    finally:
+        subprocess.run(["umount", place], check=True)
 
 
 def test_a_shape_that_the_recipe_does_not_ask_for_is_refused(built, tmp_path):
