@@ -1,6 +1,7 @@
 """What runs a machine's instructions: the host's processor (KVM) or an emulation (TCG).
 
-Whether KVM works is found out by booting: there are hosts where /dev/kvm opens and no guest ever runs.
+Whether KVM works is found out by booting: there are hosts where /dev/kvm opens and no guest ever runs, and others,
+themselves virtual machines, where it runs a guest fifty times slower than an emulation does.
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ VARIABLE = "BOSS_BUILDER_ACCELERATOR"
 """Variable of the environment that chooses, where the caller does not: kvm or tcg."""
 DEVICE = Path("/dev/kvm")
 LIMIT = 5.0
-"""Seconds for a boot sector to say its byte: it takes a tenth of one where KVM works."""
+"""Seconds for a boot sector to say its byte under emulation: it takes a tenth of one on an idle host."""
+PATIENCE = 1.0
+"""Seconds that KVM has for the same at least."""
+SLOWER = 3.0
+"""How many times slower than the emulation KVM may be: where it works it is faster, but hosts have busy moments."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 KEPT = 86400.0
 """Seconds for which an answer counts."""
@@ -130,30 +135,56 @@ def _read(kept: Path | None) -> _Verdict | None:
     return verdict
 
 
+class _NoGuest(Exception):  # noqa: N818 - it is an answer, caught here
+    """No guest has started, and why."""
+
+
 def _problem_of_boot(disk: Path) -> str:
+    """Boot under emulation, for a measure of this host now, then under KVM; say why no guest starts under KVM."""
+    try:
+        emulated = _seconds_to_boot(disk, "tcg", LIMIT)
+        _seconds_to_boot(disk, "kvm", max(PATIENCE, SLOWER * emulated))
+    except _NoGuest as reason:
+        return str(reason)
+    return ""
+
+
+def _seconds_to_boot(disk: Path, accelerator: Name, limit: float) -> float:
+    """Start a guest and wait for its byte; raises _NoGuest where it does not come within `limit` seconds."""
     near, far = socket.socketpair()
-    words = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine", "pc", "-accel", "kvm", "-m", "16M"]
+    words = [
+        "qemu-system-x86_64",
+        "-nodefaults",
+        "-no-user-config",
+        "-machine",
+        "pc",
+        "-accel",
+        accelerator,
+        "-m",
+        "16M",
+    ]
     words += ["-display", "none", "-nic", "none", "-drive", f"file={disk},format=raw,if=ide,snapshot=on"]
     words += ["-chardev", f"socket,id=port,fd={far.fileno()}", "-device", "isa-serial,chardev=port"]
     with near, far, tempfile.TemporaryFile() as errors:
+        began = time.monotonic()
         try:
             program = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, pass_fds=[far.fileno()]
             )
-        except FileNotFoundError:
-            return "qemu-system-x86_64 is not installed"
+        except FileNotFoundError as error:
+            raise _NoGuest("qemu-system-x86_64 is not installed") from error
         far.close()
         try:
-            near.settimeout(LIMIT)
-            began = time.monotonic()
+            near.settimeout(limit)
             said = near.recv(1)
-        except TimeoutError:
-            return f"{DEVICE} opens, but a guest did not start within {LIMIT:g} s"
+        except TimeoutError as error:
+            raise _NoGuest(f"under {accelerator.upper()} a guest does not start within {limit:.1f} s") from error
         finally:
             program.kill()
             program.wait()
-        if said == SAID:
-            return ""
-        errors.seek(0)
-        text = errors.read().decode("utf-8", "replace").strip().splitlines()
-        return text[-1] if text else f"QEMU ended after {time.monotonic() - began:.1f} s"
+        seconds = time.monotonic() - began
+        if said != SAID:
+            errors.seek(0)
+            text = errors.read().decode("utf-8", "replace").strip().splitlines()
+            raise _NoGuest(text[-1] if text else f"QEMU ended after {seconds:.1f} s")
+        return seconds

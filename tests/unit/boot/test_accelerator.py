@@ -1,5 +1,7 @@
-"""What is remembered of KVM on this host, and for how long."""
+"""What is found out about KVM on this host, remembered, and for how long."""
 
+import os
+import re
 import time
 from pathlib import Path
 
@@ -66,3 +68,37 @@ def test_without_a_device_nothing_is_tried(asked, tmp_path):
     (tmp_path / "kvm").unlink()
     assert problem_of_kvm().startswith("there is no")
     assert asked == []
+
+
+PROGRAM = r"""#!/bin/bash
+case "$*" in
+*-accel\ tcg*) sleep {emulated} ;;
+*) {kvm} ;;
+esac
+words="$*"
+fd=${{words#*,fd=}}
+printf K >&"${{fd%% *}}"
+sleep 10
+"""
+"""Stands for QEMU: says its byte after some seconds, as on hosts that are not at hand."""
+
+
+@pytest.mark.parametrize(
+    ("emulated", "kvm", "problem"),
+    [
+        (0, "sleep 0", ""),
+        (0, "sleep 4", "under KVM a guest does not start within 1.0 s"),
+        (0.5, "sleep 4", "under KVM a guest does not start within 1.[5-9] s"),
+        (0, "echo ioctl failed >&2; exit 1", "ioctl failed"),
+        (0, "exit 1", r"QEMU ended after 0\.\d s"),
+    ],
+)
+def test_kvm_is_measured_against_the_emulation(monkeypatch, tmp_path, emulated, kvm, problem):
+    program = tmp_path / "qemu-system-x86_64"
+    program.write_text(PROGRAM.format(emulated=emulated, kvm=kvm))
+    program.chmod(0o755)
+    (tmp_path / "kvm").touch()
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(accelerator, "DEVICE", tmp_path / "kvm")
+    assert re.fullmatch(problem, problem_of_kvm())
