@@ -21,7 +21,7 @@ EPILOG = """\b
 Examples:
   boss-builder run miniboss-1.0.0
   boss-builder run miniboss-1.0.0 -- boss.exe
-  boss-builder run miniboss-1.0.0 --bind .:/work -- boss.exe jobOptions.txt
+  boss-builder run miniboss-1.0.0 --bind .:/job -- boss.exe jobOptions.txt
   boss-builder run miniboss-1.0.0 --as vm --bind results:/results --bind data:/data:ro -- boss.exe /data/job.txt
   echo "2 + 2" | boss-builder run miniboss-1.0.0 -- python3 -
   boss-builder run miniboss-1.0.0 --store /media/archive/images"""

@@ -161,10 +161,10 @@ def test_a_users_files_go_in_and_results_come_out(place: Place, tmp_path: Path) 
     out.mkdir()
     (data / "job.txt").write_text("42\n")
     (data / "job.txt").chmod(0o644)
-    options = ("--bind", f"{out}:/work/out", "--bind", f"{data}:/data:ro", "--bind", f"{data / 'job.txt'}:/job")
+    options = ("--bind", f"{out}:/mine/out", "--bind", f"{data}:/data:ro", "--bind", f"{data / 'job.txt'}:/job")
     ran = place.run_sif("sh", "-c", "pwd; cat /job /data/job.txt > result; echo > /data/new", options=options)
     assert ran.code != 0, "what is bound read-only was written"
-    assert ran.out == "/work/out\n"
+    assert ran.out == "/mine/out\n"
     assert (out / "result").read_text() == "42\n42\n"
     assert (out / "result").stat().st_uid == os.geteuid()
     assert [p.name for p in data.iterdir()] == ["job.txt"]
@@ -301,7 +301,7 @@ def test_an_ordinary_user_owns_the_results_of_a_container(work: Workplace, folde
     script = "mkdir -p deep/er; echo 42 > deep/er/result; id -u"
     done = subprocess.run(
         ["setpriv", "--reuid=1234", "--regid=1234", f"--groups={socket}", COMMAND, "run", "tiny-1", "--as", "oci",
-         "--store", folder / "images", "--bind", f"{mine}:/work", "--", "sh", "-c", script],
+         "--store", folder / "images", "--bind", f"{mine}:/job", "--", "sh", "-c", script],
         cwd=mine, env=work.environment() | {"HOME": str(folder)}, capture_output=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

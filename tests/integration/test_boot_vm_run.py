@@ -87,8 +87,8 @@ def test_results_come_back_though_the_command_fails_and_nothing_else_changes(
     (tmp_path / "input" / "data").write_text("1\n2\n")
     inode = (mine / "job.txt").stat().st_ino
     script = "pwd; cat job.txt /data/data > result; echo new > inner/old; rm job.txt; echo > /data/more; exit 3"
-    ran = run(place, "--bind", f"{mine}:/work", "--bind", f"{tmp_path / 'input'}:/data:ro", "--", "sh", "-c", script)
-    assert (ran.code, ran.out) == (3, "/work\n"), ran.err
+    ran = run(place, "--bind", f"{mine}:/job", "--bind", f"{tmp_path / 'input'}:/data:ro", "--", "sh", "-c", script)
+    assert (ran.code, ran.out) == (3, "/job\n"), ran.err
     assert (mine / "result").read_text() == "42\n1\n2\n"
     assert (mine / "inner" / "old").read_text() == "new\n"
     assert (mine / "job.txt").stat().st_ino == inode, "what the command removes stays"
@@ -108,7 +108,7 @@ def test_a_terminal_has_its_size_its_exit_code_and_the_results(place: Workplace,
     if child == 0:
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 77, 0, 0))
         os.chdir(place.folder)
-        words = [str(COMMAND), "run", "tiny-1", "--as", "vm", "--bind", f"{mine}:/work", "--", "sh", "-c", script]
+        words = [str(COMMAND), "run", "tiny-1", "--as", "vm", "--bind", f"{mine}:/job", "--", "sh", "-c", script]
         os.execve(COMMAND, words, place.environment())  # noqa: S606 - no shell is wanted
     shown, typed = b"", False
     try:
@@ -130,7 +130,7 @@ def test_what_was_written_before_an_interrupt_comes_back_and_nothing_is_left(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     with subprocess.Popen(
-        [COMMAND, "run", "tiny-1", "--as", "vm", "--bind", f"{mine}:/work", "--", "sh", "-c",
+        [COMMAND, "run", "tiny-1", "--as", "vm", "--bind", f"{mine}:/job", "--", "sh", "-c",
          "echo half > result; echo up; sleep 1000"],
         cwd=place.folder, env=place.environment() | {"TMPDIR": str(scratch)}, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -148,7 +148,7 @@ def test_what_was_written_before_an_interrupt_comes_back_and_nothing_is_left(
 
 def test_results_that_can_not_be_written_are_kept_and_named(place: Workplace, mine: Path, tmp_path: Path) -> None:
     ran = run(
-        place, "--bind", f"{mine}:/work", "--", "sh", "-c", "rm -r inner; echo a file > inner; echo > good",
+        place, "--bind", f"{mine}:/job", "--", "sh", "-c", "rm -r inner; echo a file > inner; echo > good",
         TMPDIR=str(tmp_path),
     )  # fmt: skip
     assert ran.code == 4

@@ -17,9 +17,9 @@ def test_host_and_guest_are_told_apart_and_made_absolute(tmp_path: Path, monkeyp
     (tmp_path / "data").mkdir()
     (tmp_path / "options.txt").write_text("")
     monkeypatch.chdir(tmp_path)
-    assert parse_binds(["data:/data/", "options.txt:/work/o.txt:ro", ".:/here:rw"]) == (
+    assert parse_binds(["data:/data/", "options.txt:/job/o.txt:ro", ".:/here:rw"]) == (
         Bind(tmp_path / "data", "/data"),
-        Bind(tmp_path / "options.txt", "/work/o.txt", writable=False),
+        Bind(tmp_path / "options.txt", "/job/o.txt", writable=False),
         Bind(tmp_path, "/here"),
     )
 
