@@ -22,7 +22,7 @@ from typing import IO
 from builder.core.archives import extract
 from builder.core.digest import CHUNK
 from builder.core.errors import InputFailure, WorkFailure
-from builder.core.files import sync_directory
+from builder.core.files import remove_abandoned, sync_directory
 from builder.core.progress import amount_text
 from builder.inside.canonical import Sink
 
@@ -208,18 +208,7 @@ def _prefix(target: Path) -> str:
 
 def _sweep(target: Path) -> None:
     """Remove what killed exports of this name left."""
-    for path in target.parent.glob(f"{glob.escape(_prefix(target))}*"):
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except (FileNotFoundError, NotADirectoryError):  # its owner has just removed it; or a stranger's file
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
-        except BlockingIOError:
-            continue
-        finally:
-            os.close(descriptor)
+    remove_abandoned(target.parent.glob(f"{glob.escape(_prefix(target))}*"))
 
 
 def _check_target(target: Path) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from builder.core import documents
 from builder.core.digest import CHUNK, Digest, digest_stream
 from builder.core.errors import HostFailure, InputFailure, Problem, WorkFailure
-from builder.core.files import sync_directory, write_atomically
+from builder.core.files import remove_abandoned, sync_directory, write_atomically
 from builder.store import oci
 
 BLOB_MODE = 0o444
@@ -84,20 +84,7 @@ class Store:
 
     def _sweep(self) -> None:
         """Remove the folders of killed processes; the store's lock is held."""
-        for folder in self._temporary.iterdir():
-            if folder.name.startswith("keep-"):
-                continue
-            try:
-                descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            except (FileNotFoundError, NotADirectoryError):  # its owner has just removed it; or a stranger's file
-                continue
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            except BlockingIOError:
-                continue
-            finally:
-                os.close(descriptor)
+        remove_abandoned(path for path in self._temporary.iterdir() if not path.name.startswith("keep-"))
 
     def kept_folder(self, name: str) -> Path:
         """Give a folder for partial downloads that outlives a killed process (and is no part of the archive)."""
