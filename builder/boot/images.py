@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from builder.core.errors import InputFailure
 from builder.store import oci
-from builder.store.shapes import SHAPES, Shape, reference
+from builder.store.shapes import SHAPES, Shape, release_and_shape
 from builder.store.store import Store
-
-PREFIX = "image/"
-"""How the references of the shapes begin that are artifacts of an OCI image; see `builder.store.shapes`."""
 
 
 def images(store: Store) -> dict[str, dict[Shape, oci.Descriptor]]:
     """Give every release's images by shape, in the order of SHAPES; a release without any is not named."""
-    references = store.references()
-    named = {name for name, d in references.items() if "/" not in name and d.artifact_type is None}
-    named |= {name.removeprefix(PREFIX).rpartition("/")[0] for name in references if name.startswith(PREFIX)}
-    found = {
-        release: {
-            shape: references[reference(release, shape)] for shape in SHAPES if reference(release, shape) in references
-        }
-        for release in sorted(named)
-    }
-    return {release: shapes for release, shapes in found.items() if shapes}
+    found: dict[str, dict[Shape, oci.Descriptor]] = {}
+    for name, descriptor in store.references().items():
+        named = release_and_shape(name, descriptor)
+        if named is not None:
+            release, shape = named
+            found.setdefault(release, {})[shape] = descriptor
+    return {release: {s: shapes[s] for s in SHAPES if s in shapes} for release, shapes in sorted(found.items())}
 
 
 def release_images(store: Store, release: str) -> dict[Shape, oci.Descriptor]:

@@ -84,7 +84,7 @@ def contents(store: Store) -> Contents:
     images = tuple(
         _image(name, references[name], manifests[name], *named)
         for name in references
-        if (named := release_and_shape(name)) is not None
+        if (named := release_and_shape(name, references[name])) is not None
     )
     blobs, total = _blobs(store)
     return Contents(

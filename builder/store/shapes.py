@@ -11,6 +11,8 @@ from typing import Literal, get_args
 
 import msgspec
 
+from builder.store import oci
+
 Shape = Literal["oci", "sif", "vm"]
 SHAPES: tuple[Shape, ...] = get_args(Shape)
 
@@ -32,12 +34,16 @@ def reference(release: str, shape: Shape) -> str:
     return release if shape == "oci" else f"image/{release}/{shape}"
 
 
-def release_and_shape(name: str) -> tuple[str, Shape] | None:
+def release_and_shape(name: str, descriptor: oci.Descriptor) -> tuple[str, Shape] | None:
     """Tell which release a reference is an image of, and in which shape; None where it is no image's."""
-    if "/" not in name:
-        return name, "oci"
-    folder, release, shape = name.split("/") if name.count("/") == 2 else ("", "", "")  # noqa: PLR2004 - image/RELEASE/SHAPE
-    return next(((release, known) for known in SHAPES if (folder, shape) == ("image", known)), None)
+    match name.split("/"):
+        case [release] if descriptor.artifact_type is None:
+            return release, "oci"
+        case ["image", release, "sif"]:
+            return release, "sif"
+        case ["image", release, "vm"]:
+            return release, "vm"
+    return None
 
 
 class VmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
