@@ -7,11 +7,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from builder.boot.apptainer.program import PROGRAMS
+from builder.boot.vm.command import PROGRAM
 from builder.core.errors import Failure, HostFailure, Problem
 from builder.engine.engine import connect
 from builder.store.shapes import SHAPES, Shape
 
-QEMU = "qemu-system-x86_64"
+QEMU = PROGRAM.format("x86_64")
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def build(
         except Failure as failure:
             failures.append(failure)
     if failures:
-        raise failures[0]
+        raise type(failures[0])(*(problem for failure in failures for problem in failure.problems))
     return Built(job.release, tuple(images), stages)
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from builder.core.digest import Digest
-from builder.lock.model import Lock, Repository
+from builder.lock.model import Lock
 from builder.recipe.model import OciImage, Recipe, SifImage, VmImage
 from builder.render.plan import plan
 from builder.render.sif import definition
@@ -35,7 +35,6 @@ LOCK_DIGEST = "sha256:" + "1" * 64
 def with_kernel(recipe: Recipe = SHAPES) -> Lock:
     (repository,) = lock().repositories
     kernel = msgspec.structs.replace(repository, packages=(*repository.packages, package("kernel")))
-    assert isinstance(kernel, Repository)
     return lock(recipe=recipe, repositories=(kernel,), vm_packages=("kernel-0:1-1.noarch",))
 
 
