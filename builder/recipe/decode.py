@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 import msgspec
 
 from builder.core.errors import Location, Problem
-from builder.recipe import model, syntax
+from builder.recipe import syntax
+from builder.recipe.checks import Checks
 from builder.recipe.evaluate import UNKNOWN, Evaluator, Value, has_unknown, kind_of
 from builder.recipe.language import (
     EXTENDS,
@@ -25,6 +26,7 @@ from builder.recipe.language import (
     NumberKind,
     PathKind,
     PathOrUrlKind,
+    RealKind,
     SizeKind,
     TextKind,
     UrlKind,
@@ -54,6 +56,7 @@ class Decoder:
         self._sources = sources
         self._problems = problems
         self.places: dict[Place, Location] = {}
+        self._checks = Checks(evaluator, problems, complete=complete)
 
     def _refuse(self, at: Location, message: str, hint: str = "") -> Value:
         self._problems.append(Problem(message, hint, at))
@@ -105,9 +108,8 @@ class Decoder:
             else:
                 values[name] = value
         values |= self.body(block.body, kind.blocks, block.at, f"in {block}", path)
-        check = _CHECKS.get(kind.becomes) if kind.becomes else None
-        if check:
-            check(self, block, given)
+        if kind.becomes:
+            self._checks.within(kind.becomes, block, given)
         if len(self._problems) > before or any(value is UNKNOWN for value in values.values()):
             return UNKNOWN
         return kind.becomes(**values) if kind.becomes else UNKNOWN
@@ -141,6 +143,8 @@ class Decoder:
                 return value if isinstance(value, bool) else self._wrong(at, what, "true or false", value)
             case NumberKind():
                 return self._number(value, kind, at, what)
+            case RealKind():
+                return self._real(value, kind, at, what)
             case SizeKind() if not isinstance(value, str):
                 return self._wrong(at, what, 'a size, as in "8GiB"', value)
             case _:
@@ -189,6 +193,18 @@ class Decoder:
             if not value.is_integer():
                 return self._refuse(at, f"{what} must be a whole number, not {value}")
             value = int(value)
+        return self._bounded(value, kind, at, what)
+
+    def _real(self, value: Value, kind: RealKind, at: Location, what: str) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return self._wrong(at, what, "a number", value)
+        if not math.isfinite(value):
+            return self._refuse(at, f"{what} must be a finite number, not {value}")
+        if kind.above is not None and value <= kind.above:
+            return self._refuse(at, f"{what} must be above {kind.above:g}, not {value}")
+        return self._bounded(float(value), kind, at, what)
+
+    def _bounded(self, value: float, kind: NumberKind | RealKind, at: Location, what: str) -> Any:
         if kind.minimum is not None and value < kind.minimum:
             return self._refuse(at, f"{what} must be at least {kind.minimum}, not {value}")
         if kind.maximum is not None and value > kind.maximum:
@@ -216,54 +232,6 @@ class Decoder:
             self._problems.append(problem)
             return UNKNOWN
         return result
-
-    def check_document(self, block: syntax.Block, given: Mapping[str, syntax.Attribute]) -> None:
-        """One of file and url; an address with its digest."""
-        if "file" in given and "url" in given:
-            self._refuse(given["url"].at, f'{block} has both "file" and "url"', "keep one of them")
-        elif "file" not in given and "url" not in given:
-            self._refuse(block.at, f'{block} has neither "file" nor "url"', "add one of them")
-        elif "url" in given and "sha256" not in given:
-            self._refuse(block.at, f'{block} has an address without "sha256"', "add the digest that sha256sum prints")
-        elif "file" in given and "sha256" in given:
-            self._refuse(given["sha256"].at, f'"sha256" is of no use with "file" in {block}', "remove it")
-
-    def check_package(self, block: syntax.Block, given: Mapping[str, syntax.Attribute]) -> None:
-        """A place to unpack to, where and only where something is unpacked."""
-        kinds = [source.labels[0].text for source in block.body.blocks if source.type == "source"]
-        if not kinds:
-            return
-        if kinds[0] == "rpm_repository" and "install_to" in given:
-            self._refuse(given["install_to"].at, "an RPM knows where it is installed", 'remove "install_to"')
-        if kinds[0] in {"tarball", "directory"} and "install_to" not in given:
-            hint = f'add install_to = "/...": where the {kinds[0]} is unpacked'
-            self._refuse(block.at, f'missing attribute "install_to" in {block}', hint)
-
-    def check_puppet(self, block: syntax.Block, given: Mapping[str, syntax.Attribute]) -> None:  # noqa: ARG002 - as others
-        """Data only for a hiera that reads it."""
-        if "hiera_data" in given and "hiera" not in given:
-            self._refuse(given["hiera_data"].at, '"hiera_data" needs "hiera"', 'add hiera = "puppet/hiera.yaml"')
-
-    def check_places_of_libraries(self, body: syntax.Body) -> None:
-        """No two libraries in one place."""
-        first: dict[str, syntax.Attribute] = {}
-        for block in body.blocks:
-            for attribute in block.body.attributes if block.type == "external_library" else ():
-                if attribute.name != "install_to":
-                    continue
-                value = self._evaluator.value(attribute.value)
-                place = posixpath.normpath(value) if isinstance(value, str) else ""
-                if place and place in first:
-                    hint = f"the other one is said at {first[place].at}"
-                    self._refuse(attribute.value.at, f'two external libraries are installed to "{place}"', hint)
-                first.setdefault(place, attribute)
-
-
-_CHECKS: dict[type[msgspec.Struct], Callable[[Decoder, syntax.Block, Mapping[str, syntax.Attribute]], None]] = {
-    model.Document: Decoder.check_document,
-    model.Package: Decoder.check_package,
-    model.Puppet: Decoder.check_puppet,
-}
 
 
 def _how_to_add(kind: AttributeType) -> str:

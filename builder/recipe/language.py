@@ -57,6 +57,14 @@ class NumberKind(msgspec.Struct, frozen=True):
     maximum: int | None = None
 
 
+class RealKind(msgspec.Struct, frozen=True):
+    """A number, whole or not, above `above` and between the other bounds, which are included."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+
+
 class BoolKind(msgspec.Struct, frozen=True):
     """`true` or `false`."""
 
@@ -91,8 +99,8 @@ class PathOrUrlKind(msgspec.Struct, frozen=True):
 
 
 Kind = (
-    TextKind | UrlKind | SizeKind | PathKind | NumberKind | BoolKind | DateKind | AnyKind | ListKind | MapKind
-    | PathOrUrlKind
+    TextKind | UrlKind | SizeKind | PathKind | NumberKind | RealKind | BoolKind | DateKind | AnyKind | ListKind
+    | MapKind | PathOrUrlKind
 )  # fmt: skip
 
 
@@ -271,6 +279,8 @@ def _kind(annotation: Any) -> Kind:  # noqa: PLR0911 - a table of types
         return BoolKind()
     if plain is int:
         return _number_kind(metas)
+    if plain is float:
+        return _real_kind(metas)
     return DateKind() if plain is date else AnyKind()
 
 
@@ -298,3 +308,12 @@ def _number_kind(metas: tuple[Meta, ...]) -> NumberKind:
         if meta.lt is not None:
             maximum = int(meta.lt) - 1
     return NumberKind(minimum, maximum)
+
+
+def _real_kind(metas: tuple[Meta, ...]) -> RealKind:
+    def bound(name: str) -> float | None:
+        return next((value for meta in metas if (value := getattr(meta, name)) is not None), None)
+
+    if bound("lt") is not None:
+        raise NotImplementedError("no attribute has an exclusive upper bound; add it to RealKind with the first one")
+    return RealKind(bound("ge"), bound("le"), bound("gt"))

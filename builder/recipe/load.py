@@ -14,6 +14,7 @@ import msgspec
 
 from builder.core.errors import InputFailure, Location, Problem
 from builder.recipe import syntax
+from builder.recipe.checks import Checks
 from builder.recipe.decode import Decoder, Place
 from builder.recipe.evaluate import UNKNOWN, Definition, Evaluator, Value, is_scalar, kind_of, nearest
 from builder.recipe.find import FILE_NAME, hint_for
@@ -250,7 +251,7 @@ class _Loading:
         for block in body.blocks:
             if block.type == "variable" and block.labels:
                 decoder.block(block, top_level()["variable"], block.key)
-        decoder.check_places_of_libraries(body)
+        Checks(evaluator, self.problems, complete=self.complete).across(body)
         for name in scope["local"]:
             evaluator.reference("local", name)
         self.report_missing(missing, decoder)

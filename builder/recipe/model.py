@@ -259,11 +259,123 @@ class VmImage(_Block, frozen=True, kw_only=True, tag_field="name", tag="vm"):
 Image = OciImage | SifImage | VmImage
 
 
+class CsvTables(_Block, frozen=True, kw_only=True, tag_field="kind", tag="csv"):
+    """`source "csv" { ... }`: tables as text; the first line of each names its columns."""
+
+    table: Annotated[FilePath, Meta(description="the table of calibration constants, CalVtxLumVer")]
+    payloads: Annotated[
+        FolderPath | None, Meta(description="a folder of NAME.csv, one for each table that holds constants")
+    ] = None
+
+
+class DatabaseDump(_Block, frozen=True, kw_only=True, tag_field="kind", tag="dump"):
+    """`source "dump" { ... }`: what mysqldump or sqlite3's .dump wrote, or a file of sqlite."""
+
+    file: FilePath
+
+
+class MariaDb(_Block, frozen=True, kw_only=True, tag_field="kind", tag="mariadb"):
+    """`source "mariadb" { ... }`: a server of MariaDB or MySQL that is asked when the release is frozen."""
+
+    host: Annotated[
+        str,
+        Meta(min_length=1, pattern=r"^[A-Za-z0-9._:-]+$", description="a name or address: letters, digits and . _ : -"),
+    ]
+    port: Annotated[int, Meta(ge=1, le=65535)] = 3306
+    database: Name = "offlinedb"
+    user: Name
+    password_variable: Annotated[
+        str, Meta(pattern=VARIABLE, description="of the environment, it holds the password: letters, digits and _")
+    ] = "BOSS_BUILDER_DATABASE_PASSWORD"  # noqa: S105 - the name of a variable, not a password
+    payloads: Annotated[tuple[Name, ...], Meta(description="tables that hold constants, copied too")] = ()
+
+
+TableSource = CsvTables | DatabaseDump | MariaDb
+BookkeepingFinding = Literal["overlap", "gap", "inverted", "unknown-type", "wrong-sign", "default-version"]
+
+
+class Bookkeeping(_Block, frozen=True, kw_only=True):
+    """`bookkeeping { ... }`: which calibration constants belong to which runs; the image holds it as sqlite."""
+
+    source: TableSource
+    release: Annotated[
+        str, Meta(description="BossRelease of the rows that belong to this release; default: its version")
+    ] = ""
+    install_to: Annotated[GuestPath, Meta(description="the sqlite file in the image")] = (
+        "/usr/share/bookkeeping/offlinedb.db"
+    )
+    accept: Annotated[
+        tuple[BookkeepingFinding, ...], Meta(description="findings of `bookkeeping check` that do not stop a freeze")
+    ] = ("gap",)
+
+
+class Sample(_Block, frozen=True, kw_only=True):
+    """`sample "NAME" { ... }`: events of one channel, made and reconstructed in the booted image."""
+
+    labels: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: Name
+    channel: Annotated[str, Meta(min_length=1, description="as reports call it: J/psi -> rho pi")]
+    job_options: Annotated[
+        tuple[FilePath, ...], Meta(min_length=1, description="the jobs in their order; each file is given to `command`")
+    ]
+    files: Annotated[tuple[FilePath, ...], Meta(description="what the jobs read besides, as decay cards")] = ()
+    command: Annotated[tuple[Text, ...], Meta(min_length=1)] = ("boss.exe",)
+    result: Annotated[Name, Meta(description="the file of histograms that the last job writes")]
+    events: Annotated[int, Meta(ge=1, le=100_000_000)]
+    emulated_events: Annotated[
+        int | None,
+        Meta(ge=1, le=100_000_000, description="events where the processor is emulated; default: a tenth of `events`"),
+    ] = None
+    seed: Annotated[int, Meta(ge=1, le=2_147_483_647)]
+    time_limit: Annotated[int, Meta(gt=0, description="seconds for each job")] = 600
+
+
+class Reference(_Block, frozen=True, kw_only=True):
+    """`reference "NAME" { ... }`: what samples are compared with; one of `release` and `results`."""
+
+    labels: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: Name
+    title: Annotated[str, Meta(min_length=1, description="as reports call it: the previous release, data")]
+    release: Annotated[Name | None, Meta(description="a release whose result the store holds")] = None
+    results: Annotated[FolderPath | None, Meta(description="a folder of SAMPLE.json, as samples' results")] = None
+    stands_in_for: Annotated[
+        str, Meta(description="what this only imitates, as in `data of BESIII`; every report says so")
+    ] = ""
+
+
+class Observable(_Block, frozen=True, kw_only=True):
+    """`observable "NAME" { ... }`: a quantity of a sample that is compared with a reference."""
+
+    labels: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: Name
+    title: Annotated[str, Meta(description="as reports call it; default: the histogram's own title")] = ""
+    sample: Name
+    histogram: Annotated[
+        Name, Meta(description="its name in the result; of an efficiency the stem of NAME_passed and NAME_total")
+    ]
+    reference: Name
+    test: Literal["chi2", "ks", "binomial-ratio"]
+    tolerance: Annotated[
+        float, Meta(ge=0, le=1, description="a difference that is accepted even where it is significant")
+    ] = 0.0
+    critical: Annotated[bool, Meta(description="whether a difference makes the validation fail")] = True
+
+
 class Validation(_Block, frozen=True, kw_only=True):
     """`validation { ... }`: how a booted image is judged."""
 
     suite: Annotated[FolderPath, Meta(description="a folder of pytest and testinfra tests")]
     time_limit: Annotated[int, Meta(gt=0, description="seconds for the whole suite")] = 600
+    family_wise_error_rate: Annotated[
+        float,
+        Meta(gt=0, le=0.5, description="the probability that chance alone makes any of the comparisons fail"),
+    ] = 0.01
+    sample: tuple[Sample, ...] = ()
+    reference: tuple[Reference, ...] = ()
+    observable: tuple[Observable, ...] = ()
 
 
 class Recipe(_Block, frozen=True, kw_only=True):
@@ -274,6 +386,7 @@ class Recipe(_Block, frozen=True, kw_only=True):
     package: Package
     puppet: Puppet | None = None
     external_library: tuple[ExternalLibrary, ...] = ()
+    bookkeeping: Bookkeeping | None = None
     document: tuple[Document, ...] = ()
     image: Annotated[tuple[Image, ...], Meta(min_length=1)] = (OciImage(),)
     validation: Validation | None = None

@@ -20,6 +20,7 @@ from builder.recipe.language import (
     NumberKind,
     PathKind,
     PathOrUrlKind,
+    RealKind,
     SizeKind,
     TextKind,
     UrlKind,
@@ -112,6 +113,9 @@ def _kind(kind: Kind) -> Schema:  # noqa: C901, PLR0911, PLR0912 - one for each 
         case NumberKind():
             bounds = {"minimum": kind.minimum, "maximum": kind.maximum}
             return {"type": "integer"} | {name: bound for name, bound in bounds.items() if bound is not None}
+        case RealKind():
+            limits = {"minimum": kind.minimum, "maximum": kind.maximum, "exclusiveMinimum": kind.above}
+            return {"type": "number"} | {name: bound for name, bound in limits.items() if bound is not None}
         case ListKind():
             items: Schema = {"type": "array", "items": {"anyOf": [_kind(kind.item), _EXPRESSION]}}
             return items | ({"minItems": kind.minimum} if kind.minimum else {})

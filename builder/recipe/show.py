@@ -68,7 +68,7 @@ def _origin(value: Any, folder: str) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
+    if isinstance(value, int | float):
         return str(value)
     if isinstance(value, tuple):
         items = [_value(item) for item in value]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -167,6 +168,25 @@ def test_show_prints_hcl_with_everything_in_it(run: Any):
     assert 'modules  = ["puppet/modules/site"] # in el' in text
     assert 'command = ["/bin/sh", "-c", "echo $${HOME}"]' in text
     assert formatted(text.encode(), "x").decode() == text
+    assert "tolerance = 0.005" in text
+    assert '  source "csv" {\n    table    = "bookkeeping/CalVtxLumVer.csv"' in text
+
+
+def test_what_show_prints_means_the_same(run: Any, recipes: Any):
+    text = run("show", "whole-1.0").stdout
+    for file in (recipes / "el").iterdir():
+        if file.is_dir():
+            shutil.copytree(file, recipes / "whole-1.0" / file.name, dirs_exist_ok=True)
+    before = json.loads(run("show", "whole-1.0", "--json").stdout)
+    (recipes / "whole-1.0" / "recipe.hcl").write_text(text)
+    assert json.loads(run("show", "whole-1.0", "--json").stdout) == _here(before)
+
+
+def _here(value: Any):
+    """Give a document in which every file lies in the recipe's own folder."""
+    if isinstance(value, dict):
+        return {k: "whole-1.0" if k == "recipe" else _here(v) for k, v in value.items()}
+    return [_here(item) for item in value] if isinstance(value, list) else value
 
 
 def test_show_gives_json_with_defaults(run: Any):

@@ -7,7 +7,17 @@ import pytest
 
 from builder.core.errors import InputFailure
 from builder.recipe.load import examine, load, load_base
-from builder.recipe.model import DirectorySource, FileRef, OciImage, RpmSource, SifImage, TarballSource, VmImage
+from builder.recipe.model import (
+    CsvTables,
+    DirectorySource,
+    FileRef,
+    MariaDb,
+    OciImage,
+    RpmSource,
+    SifImage,
+    TarballSource,
+    VmImage,
+)
 
 
 @pytest.fixture
@@ -96,6 +106,9 @@ def test_the_files_that_were_read_are_the_recipe_then_what_it_extends(whole: Any
         (("package", "boss", "source", "packages"), "recipes/whole-1.0/recipe.hcl:55:5"),
         (("package", "source", "repo_gpgcheck"), "recipes/whole-1.0/recipe.hcl:53:3"),
         (("external_library", "clhep", "environment", "CLHEP_DIR"), "recipes/whole-1.0/recipe.hcl:37:5"),
+        (("validation", "sample", "rhopi", "job_options", 1), "recipes/whole-1.0/recipe.hcl:92:51"),
+        (("validation", "observable", "mass", "test"), "recipes/whole-1.0/recipe.hcl:123:5"),
+        (("bookkeeping", "source", "table"), "recipes/whole-1.0/recipe.hcl:130:5"),
         (("release", "version"), "recipes/whole-1.0/recipe.hcl:1:1"),
         (("nothing", "of", "this"), "recipes/whole-1.0/recipe.hcl"),
     ],
@@ -234,3 +247,68 @@ def test_an_image_is_merged_over_that_of_the_base_attribute_by_attribute(recipes
 def test_where_an_attribute_of_an_image_is_said(write: Any):
     loaded = load(write(RELEASE + 'image "vm" {\n  packages = [\n    "kernel",\n  ]\n}\n'), {}, {})
     assert str(loaded.where("image", "vm", "packages", 0)) == "recipes/bad/recipe.hcl:15:5"
+
+
+def test_blocks_inside_blocks_keep_their_order_and_their_types(whole: Any):
+    validation = whole.recipe.validation
+    assert validation.family_wise_error_rate == 0.05
+    (sample,) = validation.sample
+    assert sample.job_options == (
+        FileRef("whole-1.0", "jobs/jobOptions_sim.txt"),
+        FileRef("whole-1.0", "jobs/jobOptions_rec.txt"),
+    )
+    assert (sample.command, sample.events, sample.emulated_events, sample.time_limit) == (("boss.exe",), 2000, 100, 600)
+    assert [(r.name, r.release, r.results) for r in validation.reference] == [
+        ("previous", "whole-0.9", None),
+        ("data", None, FileRef("whole-1.0", "data")),
+    ]
+    assert [(o.name, o.test, o.tolerance, o.critical) for o in validation.observable] == [
+        ("tracking-efficiency", "binomial-ratio", 0.005, True),
+        ("mass", "ks", 0.0, False),
+    ]
+
+
+def test_the_bookkeeping_is_of_the_kind_of_its_source(whole: Any):
+    bookkeeping = whole.recipe.bookkeeping
+    assert bookkeeping.source == CsvTables(
+        table=FileRef("whole-1.0", "bookkeeping/CalVtxLumVer.csv"),
+        payloads=FileRef("whole-1.0", "bookkeeping/payloads"),
+    )
+    assert bookkeeping.accept == ("gap", "default-version")
+    assert bookkeeping.install_to == "/usr/share/bookkeeping/offlinedb.db"
+
+
+def test_a_bookkeeping_from_a_server_has_the_usual_names_by_default(write: Any):
+    recipe = images_of(write, 'bookkeeping {\n  source "mariadb" {\n    host = "db"\n    user = "reader"\n  }\n}\n')
+    assert recipe.bookkeeping.source == MariaDb(host="db", user="reader")
+    assert (recipe.bookkeeping.source.port, recipe.bookkeeping.source.database) == (3306, "offlinedb")
+    assert recipe.bookkeeping.accept == ("gap",)
+
+
+def test_what_the_base_compares_is_kept_and_changed_one_by_one(write: Any):
+    path = write(
+        'release "bad" "1" {\n  extends = "whole-1.0"\n  title = "x"\n  date = "2020-01-01"\n  license = "x"\n}\n'
+        'validation {\n  observable "mass" {\n    tolerance = 1\n  }\n  observable "angle" {\n    sample = "rhopi"\n'
+        '    histogram = "angle"\n    reference = "data"\n    test = "chi2"\n  }\n}\n'
+    )
+    validation = load(path, {}, {}).recipe.validation
+    assert [(o.name, o.test, o.tolerance) for o in validation.observable] == [
+        ("tracking-efficiency", "binomial-ratio", 0.005),
+        ("mass", "ks", 1.0),
+        ("angle", "chi2", 0.0),
+    ]
+    assert isinstance(validation.observable[1].tolerance, float)
+    assert validation.sample[0].name == "rhopi"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"), [("nan", "must be a finite number, not nan"), ("0.0", "must be above 0, not 0.0")]
+)
+def test_a_number_from_outside_obeys_the_bounds_too(write: Any, word: Any, said: Any):
+    path = write(
+        RELEASE + 'variable "rate" {\n  default = 0.05\n}\n'
+        'validation {\n  suite = "data"\n  family_wise_error_rate = var.rate\n}\n'
+    )
+    assert load(path, {"rate": "0.5"}, {}).recipe.validation.family_wise_error_rate == 0.5
+    with pytest.raises(InputFailure, match=f'"family_wise_error_rate" {said}'):
+        load(path, {"rate": word}, {})

@@ -64,6 +64,9 @@ def test_good_recipes_satisfy_it(recipes: Any, name: Any):
         'base "x" {\n  title = "x"\n}\nimage "vm" {\n  kernel_arguments = ["a b"]\n}\n',
         'base "x" {\n  title = "x"\n}\npackage "boss" {\n  source "git" {}\n}\n',
         'base "x" {\n  title = "x"\n}\nvalidation {\n  time_limit = 0\n}\n',
+        'base "x" {\n  title = "x"\n}\nvalidation {\n  family_wise_error_rate = 0.0\n}\n',
+        'base "x" {\n  title = "x"\n}\nvalidation {\n  observable "m" {\n    test = "anderson"\n  }\n}\n',
+        'base "x" {\n  title = "x"\n}\nbookkeeping {\n  source "csv" {}\n}\n',
         'base "x" {\n  title = "x"\n}\nos {\n  rpm_repository "os" {\n    url = "ftp://a.example/"\n  }\n}\n',
     ],
 )
@@ -81,6 +84,9 @@ def test_every_attribute_of_the_language_is_in_it():
         "hiera_data",
         "time_limit",
         "kernel_arguments",
+        "family_wise_error_rate",
+        "job_options",
+        "password_variable",
         "default",
     ):
         assert f"'{name}'" in text

@@ -84,4 +84,52 @@ image "vm" {
 validation {
   suite      = "validation"
   time_limit = os.family == "el" ? 60 : 30
+
+  family_wise_error_rate = 0.05
+
+  sample "rhopi" {
+    channel         = "J/psi -> rho pi"
+    job_options     = ["jobs/jobOptions_sim.txt", "jobs/jobOptions_rec.txt"]
+    files           = ["jobs/rhopi.dec"]
+    result          = "rhopi.json"
+    events          = 2000
+    emulated_events = 100
+    seed            = 4242
+  }
+
+  reference "previous" {
+    title   = "the previous release"
+    release = "whole-0.9"
+  }
+
+  reference "data" {
+    title         = "data"
+    results       = "data"
+    stands_in_for = "data of BESIII"
+  }
+
+  observable "tracking-efficiency" {
+    sample    = "rhopi"
+    histogram = "trk_eff_pt"
+    reference = "previous"
+    test      = "binomial-ratio"
+    tolerance = 0.005
+  }
+
+  observable "mass" {
+    sample    = "rhopi"
+    histogram = "mpp"
+    reference = "data"
+    test      = "ks"
+    critical  = false
+  }
+}
+
+bookkeeping {
+  source "csv" {
+    table    = "bookkeeping/CalVtxLumVer.csv"
+    payloads = "bookkeeping/payloads"
+  }
+
+  accept = ["gap", "default-version"]
 }

@@ -1,0 +1,23 @@
+release "bad" "1.0" {
+  extends = "el"
+  title   = "Bad"
+  date    = "2020-01-01"
+  license = "MIT"
+}
+
+package "boss" {
+  source "directory" {
+    path = "data"
+  }
+  install_to = "/opt/boss"
+}
+
+bookkeeping {
+  source "csv" {
+    payloads = "data/file"
+  }
+}
+
+bookkeeping {
+  source "sqlite" {}
+}
