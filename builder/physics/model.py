@@ -54,7 +54,8 @@ class Observable(_Record, frozen=True):
     `histogram` is its name in the sample's result; of an efficiency (binomial-ratio) the stem of NAME_passed and
     NAME_total. `tolerance` is a difference that is accepted even where it is significant: of a ratio of efficiencies
     its distance from 1; of ks the distance between the cumulative distributions; of chi2 the root mean square of
-    the bins' relative differences.
+    the bins' relative differences, weighted by their contents. Where rates are compared too (entries for each generated
+    event), it is also the distance of their ratio from 1.
     """
 
     name: str
@@ -80,7 +81,9 @@ class Comparison(_Record, frozen=True):
     adjusted_p_value: float | None = None
     """Corrected for the number of comparisons (Holm): below the family-wise error rate it is significant."""
     effect: float | None = None
-    """The size of the difference, as `tolerance` measures it."""
+    """The size of the difference, as `tolerance` measures it; infinite where one of two rates is nought."""
+    method: str = ""
+    """How the p-value came about, for a person."""
     entries: float = 0.0
     """Of the result."""
     reference_entries: float = 0.0
