@@ -1,8 +1,8 @@
 """The helix of a charged particle, in the parameters that Belle and BESIII use.
 
 (dr, phi0, kappa, dz, tanl) with the pivot at the origin: dr, the signed distance of closest approach to the z axis;
-phi0, the azimuth of that point seen from the pivot; kappa = charge / p_T in 1/GeV; dz in cm; tanl = p_z / p_T. A point at
-the turning angle phi is
+phi0, the azimuth of that point seen from the pivot; kappa = charge / p_T in 1/GeV; dz in cm; tanl = p_z / p_T. A
+point at the turning angle phi is
 
     x = dr cos(phi0) + alpha / kappa (cos(phi0) - cos(phi0 + phi))
     y = dr sin(phi0) + alpha / kappa (sin(phi0) - sin(phi0 + phi))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-BLOCK = 2000
+BLOCK = 5000
 """Events that are handled at once; memory is bounded by it."""
 
 

@@ -1,0 +1,1 @@
+"""From what the detector recorded to tracks and showers."""

@@ -1,0 +1,1 @@
+"""What the toy detector records of generated particles."""
