@@ -26,9 +26,9 @@ def as_junit(report: Report) -> bytes:
     for what in report.not_run:
         suites.setdefault("not run", []).append(_element("not run", what.what, State.UNKNOWN, what.problem))
     for row in report.cross_shape:
-        name = f"{row.sample}, {' and '.join(row.shapes)}"
-        message = f"{row.verdict}: {row.message}" if row.message else row.verdict
-        suites.setdefault("shapes", []).append(_element("shapes", name, row.state, message))
+        found = [f"{found.sample}, {found.histogram}: {found.message}" for found in row.identity.differences]
+        message = "\n".join((row.identity.verdict, *row.identity.not_measured, *found))
+        suites.setdefault("shapes", []).append(_element("shapes", " and ".join(row.shapes), row.state, message))
     if not suites:
         suites["not run"] = [_element("not run", "the comparisons", State.UNKNOWN, "nothing was compared")]
     root = ET.Element("testsuites", _counts(report.subject, [case for cases in suites.values() for case in cases]))

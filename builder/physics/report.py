@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from builder.physics.comparison import SUFFIXES, Measured, Planned
 from builder.physics.histograms import Histogram
+from builder.physics.identity import Identity, Verdict
 from builder.physics.model import Comparison, Observable, State, worst
 
 if TYPE_CHECKING:
@@ -23,7 +25,12 @@ EFFECTS = {
     "binomial-ratio": "distance of the ratio from 1",
 }
 
-Verdict = Literal["bit-identical", "statistically identical", "different", "unknown"]
+CROSS_SHAPE_STATES = {
+    Verdict.BIT_IDENTICAL: State.GOOD,
+    Verdict.STATISTICALLY_IDENTICAL: State.GOOD,
+    Verdict.DIFFERENT: State.BAD,
+    Verdict.UNKNOWN: State.UNKNOWN,
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,18 @@ class Compared:
     comparison: Comparison
     result: tuple[Histogram, ...] = ()
     reference: tuple[Histogram, ...] = ()
+
+
+def compared(planned: Planned, comparison: Comparison) -> Compared:
+    """Put the histograms of a planned comparison beside what came of it, those that are there."""
+    observable = planned.observable
+    suffixes = SUFFIXES if observable.test == "binomial-ratio" else ("",)
+    names = [observable.histogram + suffix for suffix in suffixes]
+    result, reference = (
+        tuple(side.result[name] for name in names if name in side.result) if isinstance(side, Measured) else ()
+        for side in (planned.result, planned.against)
+    )
+    return Compared(comparison, result, reference)
 
 
 @dataclass(frozen=True)
@@ -58,13 +77,15 @@ class NotRun:
 
 @dataclass(frozen=True)
 class CrossShape:
-    """One sample's results in two shapes of the image."""
+    """The same samples in two shapes of the image."""
 
-    sample: str
     shapes: tuple[str, str]
-    verdict: Verdict
-    state: State
-    message: str = ""
+    identity: Identity
+
+    @property
+    def state(self) -> State:
+        """What the verdict amounts to."""
+        return CROSS_SHAPE_STATES[self.identity.verdict]
 
 
 @dataclass(frozen=True)
@@ -181,9 +202,9 @@ def _failures(report: Report, ordered: list[tuple[str, Compared]]) -> list[Failu
     for name, entry in ordered:
         comparison = entry.comparison
         found.append(Failure(comparison.state, comparison.observable.name, comparison.message, name))
-    for row in report.cross_shape:
-        what = f"{row.sample} in {' and '.join(row.shapes)}"
-        found.append(Failure(row.state, what, f"{row.verdict}. {row.message}".rstrip(" ."), "shapes"))
+    found += [
+        Failure(row.state, " and ".join(row.shapes), str(row.identity.verdict), "shapes") for row in report.cross_shape
+    ]
     return [failure for failure in found if not failure.state.is_pass]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from builder.physics.histograms import Floats, Histogram
+from builder.physics.identity import Difference, Identity, Verdict
 from builder.physics.model import Comparison, Observable, State, Test
 from builder.physics.report import Compared, CrossShape, Fact, NotRun, Report, SampleRun
 
@@ -66,11 +67,15 @@ def comparison(
         entries=20000,
         reference_entries=30000,
         message=message,
+        method="chi2 of 20 groups of bins" if state in {State.GOOD, State.WARNING, State.BAD} else "",
     )
 
 
 def report(*compared: Compared) -> Report:
     """Give a report with something in each of its parts."""
+    moved = Difference(
+        sample="kskpi", histogram="k_mass", bins=(3, 4), bins_that_differ=2, adjusted_p_value=1e-9, significant=True
+    )
     return Report(
         title="Physics validation of miniboss 1.1.0",
         subject="miniboss-1.1.0",
@@ -84,8 +89,8 @@ def report(*compared: Compared) -> Report:
         compared=compared,
         not_run=(NotRun("sample rhopi", "boss.exe jobOptions_rec.txt did not end in 600 s"),),
         cross_shape=(
-            CrossShape("kskpi", ("oci", "sif"), "bit-identical", State.GOOD),
-            CrossShape("kskpi", ("oci", "vm"), "different", State.BAD, "p 1e-9 of k_mass"),
+            CrossShape(("oci", "sif"), Identity(verdict=Verdict.BIT_IDENTICAL, histograms=9)),
+            CrossShape(("oci", "vm"), Identity(verdict=Verdict.DIFFERENT, histograms=9, differences=(moved,))),
         ),
         provenance=(Fact("image", "sha256:" + "2" * 64), Fact("numpy", "1.24.2")),
     )

@@ -90,8 +90,8 @@ def test_every_comparison_is_one_case_and_so_is_what_was_not_run() -> None:
         ("physics.kskpi", "other, chi2 against miniboss-1.0.0"),
         ("physics.rhopi", "rho_m, chi2 against miniboss-1.0.0"),
         ("not run", "sample rhopi"),
-        ("shapes", "kskpi, oci and sif"),
-        ("shapes", "kskpi, oci and vm"),
+        ("shapes", "oci and sif"),
+        ("shapes", "oci and vm"),
     ]
 
 
