@@ -22,8 +22,12 @@ from builder.physics.statistics import MIN_ENTRIES, NotComparableError, Outcome
 
 GROUP_VARIANCE = 8.0
 """Least variance of what passed in a group of bins, for its pull to be taken as normal."""
+CLEAR = 1e-4
+"""With a smaller p the sum over all bins tells of a common difference, whatever the pulls say."""
+FAR = 9.0
+"""Standard deviations of one bin beyond which probabilities (below 1e-18) are left away."""
 MAX_BINS = 2_000
-NORMAL_VARIANCE = 2_500.0
+NORMAL_VARIANCE = 1_000.0
 """From this variance on the sum over all bins is taken as normal; below, its distribution is computed."""
 
 
@@ -43,7 +47,7 @@ def ratio_test(first: Efficiency, second: Efficiency, *, tolerance: float = 0.0)
 
     The statistic is the sum of squared pulls, its degrees of freedom the number of groups. The effect is the distance
     from 1 of the ratio after Mantel and Haenszel (or its inverse): over all bins, or in the group of the largest pull
-    where the pulls decide. Trials must be independent. Raises NotComparableError.
+    where only the pulls see a difference. Trials must be independent. Raises NotComparableError.
     """
     _check(first, second)
     bins = _Bins(
@@ -58,7 +62,7 @@ def ratio_test(first: Efficiency, second: Efficiency, *, tolerance: float = 0.0)
     statistic = float((pulls**2).sum())
     enough = float(high.variance.sum()) >= GROUP_VARIANCE or float(low.variance.sum()) >= GROUP_VARIANCE
     local = float(stats.chi2.sf(statistic, len(groups))) if enough else 1.0
-    if local < common:
+    if local < common and common > CLEAR:
         worst = int(np.argmax(pulls))
         ends = [*groups[1:], len(bins.trials[0])]
         effect = bins.distance(slice(groups[worst], ends[worst]))
@@ -76,6 +80,9 @@ def ratio_test(first: Efficiency, second: Efficiency, *, tolerance: float = 0.0)
 
 def _check(first: Efficiency, second: Efficiency) -> None:
     """Raise NotComparableError where no test makes sense."""
+    bins = max(len(first.total.values), len(second.total.values))
+    if bins > MAX_BINS:
+        raise NotComparableError(f"{bins} bins are too many for an efficiency: at most {MAX_BINS}")
     for efficiency, whose in ((first, "the result's"), (second, "the reference's")):
         passed, total = efficiency.passed, efficiency.total
         if not passed.same_binning(total):
@@ -90,8 +97,6 @@ def _check(first: Efficiency, second: Efficiency) -> None:
             )
     if not first.total.same_binning(second.total):
         raise NotComparableError("the binnings differ")
-    if len(first.total.values) > MAX_BINS:
-        raise NotComparableError(f"{len(first.total.values)} bins are too many for an efficiency: at most {MAX_BINS}")
     if first.passed.entries == 0 and second.passed.entries == 0:
         raise NotComparableError("nothing passed in either: there is no ratio")
 
@@ -196,7 +201,7 @@ def _noncentral(n: float, m: float, both: float, ratio: float) -> _Passing:
     variance = 1 / sum(1 / cell for cell in cells)  # of the normal limit
     if variance >= NORMAL_VARIANCE:
         return _Passing(cells[0], variance, lowest, np.ones(1))
-    reach = math.ceil(15 * math.sqrt(variance)) + 100
+    reach = math.ceil(FAR * math.sqrt(variance)) + 40
     values = np.arange(max(lowest, math.floor(cells[0]) - reach), min(highest, math.ceil(cells[0]) + reach) + 1)
     log_odds = math.log(first / second) - math.log1p(-first) + math.log1p(-second)
     # the binomial coefficients C(n, values) C(m, both - values), without factors that do not depend on the values
