@@ -11,7 +11,7 @@ from builder.freeze.staging import Staging
 from builder.inside.canonical import walk_source, write_tar
 from builder.lock.model import Source
 from builder.recipe.load import LoadedRecipe
-from builder.recipe.model import DirectorySource, FileRef, Puppet, TarballSource
+from builder.recipe.model import DirectorySource, FileRef, Puppet, TarballSource, Validation
 
 FILE, DIRECTORY, TARBALL = "file", "directory", "tarball"
 
@@ -31,6 +31,7 @@ def local_inputs(loaded: LoadedRecipe) -> Iterator[tuple[str, FileRef]]:
             yield f"document.{document.name}", document.file
     if recipe.validation is not None:
         yield "validation.suite", recipe.validation.suite
+        yield from _physics_inputs(recipe.validation)
 
 
 def _puppet_inputs(puppet: Puppet) -> Iterator[tuple[str, FileRef]]:
@@ -41,6 +42,15 @@ def _puppet_inputs(puppet: Puppet) -> Iterator[tuple[str, FileRef]]:
         yield "puppet.hiera", puppet.hiera
     if puppet.hiera_data is not None:
         yield "puppet.hiera_data", puppet.hiera_data
+
+
+def _physics_inputs(validation: Validation) -> Iterator[tuple[str, FileRef]]:
+    for sample in validation.sample:
+        for file in (*sample.job_options, *sample.files):
+            yield f"validation.sample.{sample.name}.{PurePosixPath(file.path).name}", file
+    for reference in validation.reference:
+        if reference.results is not None:
+            yield f"validation.reference.{reference.name}", reference.results
 
 
 def remote_inputs(loaded: LoadedRecipe) -> Iterator[tuple[str, str, str, str, tuple[str, ...]]]:
