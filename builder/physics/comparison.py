@@ -75,12 +75,12 @@ def outcome_of(name: str, test: Test, first: Measured, second: Measured, *, tole
         return ratio_test(_efficiency(name, first), _efficiency(name, second), tolerance=tolerance)
     one, other = _histogram(name, first), _histogram(name, second)
     shape_test = chi2_test if test == "chi2" else ks_test
-    if first.events is None or second.events is None:
-        return shape_test(one, other, tolerance=tolerance)
-    if min(first.events, second.events) < 1:
+    if 0 in {first.events, second.events}:
         raise NotComparableError("no events were generated")
     clustering = max(_clustering(one, first.events), _clustering(other, second.events))
     shape = shape_test(one, other, tolerance=tolerance, clustering=clustering)
+    if first.events is None or second.events is None:
+        return shape
     rate = rate_test(one, other, (first.events, second.events), tolerance=tolerance, clustering=clustering)
     by_rate = rate.p_value < shape.p_value
     part = rate if by_rate else shape
@@ -169,6 +169,8 @@ def _efficiency(stem: str, measured: Measured) -> Efficiency:
     return Efficiency(passed, total)
 
 
-def _clustering(histogram: Histogram, events: int) -> float:
-    """Give the least number of entries that some event must have; of weights nothing is known."""
-    return max(1.0, float(math.ceil(histogram.entries / events))) if histogram.is_counts else 1.0
+def _clustering(histogram: Histogram, events: int | None) -> float:
+    """Give the least number of entries that some event must have; of weights, or unknown events, nothing is known."""
+    if events is None or not histogram.is_counts:
+        return 1.0
+    return max(1.0, float(math.ceil(histogram.entries / events)))

@@ -57,8 +57,8 @@ def test_no_difference_is_found_no_more_often_than_stated(trials, epsilon):
 
 
 def test_it_is_not_so_careful_that_nothing_is_seen():
-    p = p_values(drawn((1000, 1000), (EPSILON, EPSILON), 100))
-    assert np.mean(p <= 0.5) > 0.25
+    p = p_values(drawn((1000, 1000), (EPSILON, EPSILON), 60))
+    assert np.mean(p <= 0.5) > 0.2
 
 
 @pytest.mark.parametrize(("passed", "other"), [((48, 50), (40, 50)), ((3, 60), (11, 70)), ((20, 20), (15, 20))])
@@ -82,7 +82,7 @@ def test_its_probabilities_are_fishers_noncentral_ones(ratio):
 
 
 def test_two_percent_lower_efficiency_is_seen():
-    lower = p_values(drawn((1000, 1000), (EPSILON * 0.98, EPSILON), 100))
+    lower = p_values(drawn((1000, 1000), (EPSILON * 0.98, EPSILON), 60))
     assert np.mean(lower <= 0.01 / 50) >= 0.95
 
 
@@ -108,7 +108,7 @@ def test_the_common_ratio_is_measured():
 def test_a_ratio_at_the_tolerance_is_no_difference(trials, side):
     second = np.full(20, 0.9)
     first = second * 1.02**side
-    pairs = drawn(trials, (first, second), 60)
+    pairs = drawn(trials, (first, second), 40)
     for level in (0.01, 0.05, 0.5):
         assert_not_above(p_values(pairs, tolerance=0.02), level)
     if trials[0] == 20_000:
