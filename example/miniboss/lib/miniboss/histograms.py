@@ -41,9 +41,10 @@ class Histogram1D:
     def fill(self, values: ArrayLike) -> None:
         """Count values of any shape. A bin holds its lower edge; NaN counts as overflow, as in boost-histogram."""
         axis = self.binning
-        scaled = (np.ravel(np.asarray(values, dtype=np.float64)) - axis.low) * (axis.bins / (axis.high - axis.low))
-        scaled = np.where(np.isnan(scaled), np.inf, np.floor(scaled))
-        index = np.clip(scaled, -1.0, float(axis.bins)).astype(np.int64) + 1
+        span = axis.high - axis.low
+        above_low = np.ravel(np.asarray(values, dtype=np.float64)) - axis.low
+        bins = np.floor(np.clip(above_low, -span, 2.0 * span) * (axis.bins / span))
+        index = np.clip(np.where(np.isnan(bins), axis.bins, bins), -1, axis.bins).astype(np.int64) + 1
         self.counts[:] += np.bincount(index, minlength=axis.bins + 2)
 
     def document(self) -> dict[str, object]:

@@ -18,7 +18,7 @@ from miniboss.kinematics import Array
 _STEPS = 8
 """Most steps; the constraints are nearly linear, so that three or four do."""
 _SETTLED = 1e-4
-"""A fit ends where no event's chi2 changes by more than this part of 1 + chi2."""
+"""An event's fit ends where its chi2 changes by no more than this part of 1 + chi2."""
 
 
 @dataclass(frozen=True)
@@ -58,20 +58,21 @@ class MassConstraint:
 
 def fit(measured: Measured, total: Array, mass_constraint: MassConstraint | None = None) -> Fitted:
     """Fit with the total four-momentum (4,) as four constraints and, where it is given, a mass as the fifth."""
-    start, covariance = measured.parameters, measured.covariance
-    y, chi2 = start, np.zeros(len(start))
+    y, chi2 = measured.parameters.copy(), np.full(len(measured.parameters), np.inf)
+    left = np.arange(len(y))
     with np.errstate(all="ignore"):  # a fit that runs away ends with an infinite chi2
         for _ in range(_STEPS):
-            p, slopes = _momenta(y, measured.masses, measured.charged)
+            start, covariance = measured.parameters[left], measured.covariance[left]
+            p, slopes = _momenta(y[left], measured.masses, measured.charged)
             f, g = _constraints(p, slopes, total, mass_constraint)
             spread = g @ covariance
             weight = (spread @ np.swapaxes(g, -1, -2)).sum(axis=1)
-            pull = f + (g @ (start - y)[..., np.newaxis]).sum(axis=1)[..., 0]
+            pull = f + (g @ (start - y[left])[..., np.newaxis]).sum(axis=1)[..., 0]
             multipliers = _solve(weight, pull)
-            before, chi2 = chi2, np.sum(pull * multipliers, axis=-1)
-            y = start - (multipliers[:, np.newaxis, np.newaxis] @ spread)[..., 0, :]
-            if not np.any(np.abs(chi2 - before) > _SETTLED * (1.0 + chi2)):
-                break
+            before, chi2[left] = chi2[left], np.sum(pull * multipliers, axis=-1)
+            y[left] = start - (multipliers[:, np.newaxis, np.newaxis] @ spread)[..., 0, :]
+            # an event that has settled is left alone, so that its result does not depend on the others
+            left = left[np.abs(chi2[left] - before) > _SETTLED * (1.0 + chi2[left])]
         p, _ = _momenta(y, measured.masses, measured.charged)
     well = np.isfinite(chi2) & (chi2 >= 0.0) & np.asarray(np.isfinite(p).all(axis=(1, 2)))
     return Fitted(p=p, parameters=y, chi2=np.where(well, chi2, np.inf))
