@@ -114,7 +114,7 @@ def public_key(cache: Path) -> Path:
 def _make_tree(cache: Path, tree: Path, closure: tuple[Deb, ...], keys: Keys, say: Say) -> None:
     """Make `tree` whole, or not at all."""
     os_rpms = _made(cache, [*_native_conversions(), *_deb_conversions(cache, closure)], say)
-    release_rpms = _made(cache, [_release_conversion()], say)
+    release_rpms = _made(cache, _release_conversions(), say)
     os_signed = _signed(cache, keys.system, os_rpms, say)
     release_signed = _signed(cache, keys.release, release_rpms, say)
     say("metadata: writing and signing repomd.xml")
@@ -187,9 +187,14 @@ def _native_conversions() -> Iterator[Conversion]:
         yield Conversion(_digest([name, code]), name, 0, make_one)
 
 
-def _release_conversion() -> Conversion:
+def _release_conversions() -> Iterator[Conversion]:
     code = _digest([_folder_digest(EXAMPLE / "miniboss"), _folder_digest(Path(__file__).parent), _rpm_version()])
-    return Conversion(code, "miniboss", 0, lambda output: release.build_miniboss(output, output.parent))
+    for version in release.VERSIONS:
+
+        def make_one(output: Path, version: str = version) -> Path:
+            return release.build_miniboss(version, output, output.parent)
+
+        yield Conversion(_digest([version, code]), f"miniboss {version}", 0, make_one)
 
 
 def _made(cache: Path, conversions: Iterable[Conversion], say: Say) -> list[tuple[str, Path]]:

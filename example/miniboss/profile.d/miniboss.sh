@@ -1,4 +1,4 @@
-# Environment of miniboss, a toy release (see /opt/miniboss/1.0.0)
-export BES_RELEASE=1.0.0
-export BesArea=/opt/miniboss/1.0.0
+# Environment of miniboss, a toy release (see /opt/miniboss/@VERSION@)
+export BES_RELEASE=@VERSION@
+export BesArea=/opt/miniboss/@VERSION@
 export PATH="$BesArea/bin:$PATH"

@@ -1,3 +1,1 @@
 """miniboss: a toy that stands in for BOSS, the offline software of BESIII, in the open example. It is not BOSS."""
-
-__version__ = "1.0.0"

@@ -41,7 +41,7 @@ class Generated:
 class Digitised:
     """What the detector recorded; a layer without a hit and a clock without a signal hold NaN."""
 
-    phi: Floats
+    phi: Singles
     """(n, t, layers): azimuth of the hit on the cylinder of its layer, radian."""
     z: Singles
     """(n, t, layers)."""

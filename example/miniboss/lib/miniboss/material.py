@@ -25,6 +25,6 @@ def scattering_angle(mdc: MdcConstants, geometry: Geometry) -> float:
     return float(mdc.ScatteringScale * _HIGHLAND * np.sqrt(layer) * logarithm)
 
 
-def lost_energy(mdc: MdcConstants, beta: Floats) -> Floats:
+def lost_energy(mdc: MdcConstants, inverse_beta2: Floats) -> Floats:
     """Give the mean energy [GeV] lost in one layer crossed at right angles: as 1 / beta^2, no relativistic rise."""
-    return mdc.EnergyLoss / np.square(beta)
+    return mdc.EnergyLoss * inverse_beta2

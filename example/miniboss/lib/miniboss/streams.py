@@ -21,7 +21,7 @@ def stream(seed: int, block: int, step: str, quantity: str) -> np.random.Generat
     `block` counts from 0; `step` and `quantity` are names, as "simulation" and "hit efficiency".
     """
     words = (seed, block, zlib.crc32(step.encode()), zlib.crc32(quantity.encode()))
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(words)))
 
 
 def blocks(events: int) -> Iterator[tuple[int, int]]:

@@ -50,5 +50,5 @@ def _before_the_loss(tracks: Tracks, mdc: MdcConstants, geometry: Geometry) -> F
     """Give the factor from the fitted momentum, that of about half way, to the one at the vertex; for a pion."""
     momentum, beta = speed(tracks)
     layers = 0.5 * geometry.layers * np.sqrt(1.0 + tracks.helix[:, 4] ** 2)
-    factor: Floats = 1.0 + lost_energy(mdc, beta) * layers / (beta * momentum)
+    factor: Floats = 1.0 + lost_energy(mdc, 1.0 / beta**2) * layers / (beta * momentum)
     return factor

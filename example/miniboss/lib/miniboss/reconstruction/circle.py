@@ -1,6 +1,6 @@
 """The circle of a track in the transverse plane, fitted to its hits with equal weights.
 
-First Karimaki's fit, which needs no start and no iteration, then one step of Gauss and Newton with the exact distance
+First Karimaki's fit, which needs no start and no iteration, then one step of Gauss and Newton with the true distance
 (V. Karimaki, "Effective circle fitting for particle trajectories", Nucl. Instrum. Meth. A 305 (1991) 187). A circle is
 (dr, phi0, rho): its point closest to the z axis is dr e with e = (cos phi0, sin phi0), the particle moves there along
 u = (-sin phi0, cos phi0), and the centre is 1 / rho from it along e; rho = kappa / alpha.
@@ -37,17 +37,35 @@ class Circles:
 def fit_circles(x: Floats, y: Floats, used: Flags) -> Circles:
     """Fit circles to hits at `x`, `y` (tracks, layers) [cm], 0 where not `used`; at least 3 hits a track."""
     weight = used.astype(np.float64)
-    start = _karimaki(x, y, weight)
-    step, inverse = _newton(x, y, weight, start)
-    parameters = start + step
-    residual, chord2 = _distances(x, y, parameters)
-    dr, phi0, rho = parameters
+    r2 = x * x + y * y
+    start = _karimaki(x, y, r2, weight)
+    d, phi0, k = start[:, :, np.newaxis]
+    sine, cosine = np.sin(phi0), np.cos(phi0)
+    along_e = x * cosine
+    along_e += y * sine
+    along_e -= d
+    along_u = y * cosine
+    along_u -= x * sine
+    chord2 = r2 - 2.0 * d * along_e
+    chord2 -= d * d
+    chord2 *= weight
+    # twice / (1 + sqrt(1 - k twice)), of which the distance is a small part of the radius
+    twice = 2.0 * along_e - k * chord2
+    residual = 0.5 * twice * (1.0 + 0.25 * k * twice) * weight
+    # how the circle moves along e at the hit when a parameter grows: minus the derivative of the residual
+    slopes = (weight * (1.0 - k * along_e), along_u * -(1.0 + k * d), 0.5 * chord2)
+    inverse = _inverse_normal(slopes)
+    pull = np.stack([_total(slope, residual) for slope in slopes], axis=-1)
+    step = np.einsum("nij,nj->in", inverse, pull)
+    for slope, change in zip(slopes, step, strict=True):
+        residual -= slope * change[:, np.newaxis]
+    dr, phi0, rho = start + step
     return Circles(
         dr=dr,
         phi0=np.remainder(phi0, 2 * np.pi),
         rho=rho,
-        residual=residual * weight,
-        arc=arc_length(rho, np.sqrt(chord2) * weight),
+        residual=residual,
+        arc=arc_length(rho, np.sqrt(np.maximum(chord2, 0.0))),
         inverse=inverse,
     )
 
@@ -65,13 +83,16 @@ def arc_length(rho: Floats, chord: Floats) -> Floats:
     return turn
 
 
-def _karimaki(x: Floats, y: Floats, weight: Floats) -> Floats:
+def _total(first: Floats, second: Floats) -> Floats:
+    return np.einsum("nl,nl->n", first, second)
+
+
+def _karimaki(x: Floats, y: Floats, r2: Floats, weight: Floats) -> Floats:
     """Give dr, phi0 and rho, (3, tracks)."""
     count = weight.sum(axis=1)
-    r2 = x * x + y * y
 
     def mean(first: Floats, second: Floats) -> Floats:
-        return np.einsum("nl,nl->n", first, second) / count
+        return _total(first, second) / count
 
     mean_x, mean_y, mean_r2 = mean(x, weight), mean(y, weight), mean(r2, weight)
     c_xx, c_yy = mean(x, x) - mean_x**2, mean(y, y) - mean_y**2
@@ -89,41 +110,17 @@ def _karimaki(x: Floats, y: Floats, weight: Floats) -> Floats:
     return np.stack([2.0 * delta / (1.0 + root), direction - 0.5 * np.pi, 2.0 * kappa / root])
 
 
-def _distances(x: Floats, y: Floats, parameters: Floats) -> tuple[Floats, Floats]:
-    """Give each hit's distance from the circle along e, and its squared distance from the closest approach."""
-    d, phi0, k = parameters[:, :, np.newaxis]
-    along_e = x * np.cos(phi0) + y * np.sin(phi0)
-    along_e -= d
-    chord2 = x * x + y * y - 2.0 * d * along_e - d * d
-    twice = 2.0 * along_e - k * chord2
-    return twice / (1.0 + np.sqrt(np.maximum(1.0 - k * twice, 0.0))), chord2
-
-
-def _newton(x: Floats, y: Floats, weight: Floats, parameters: Floats) -> tuple[Floats, Floats]:
-    """Give the step (3, tracks) towards the least squares, and the inverse normal matrix (tracks, 3, 3)."""
-    residual, chord2 = _distances(x, y, parameters)
-    d, phi0, k = parameters[:, :, np.newaxis]
-    sine, cosine = np.sin(phi0), np.cos(phi0)
-    # how the circle moves along e at the hit when a parameter grows: minus the derivative of the residual
-    slopes = (
-        weight * (1.0 - k * (x * cosine + y * sine - d)),
-        (x * sine - y * cosine) * (1.0 + k * d),  # x and y are 0 where there is no hit
-        0.5 * weight * chord2,
-    )
+def _inverse_normal(slopes: tuple[Floats, Floats, Floats]) -> Floats:
+    """Give the inverse normal matrix (tracks, 3, 3) of the slopes (tracks, layers)."""
     scales = (1.0, 1e2, 1e4)  # of the order of the slopes, so that the matrix is well conditioned
-
-    def total(first: Floats, second: Floats) -> Floats:
-        return np.einsum("nl,nl->n", first, second)
-
-    normal = np.empty((len(x), 3, 3))
+    normal = np.empty((len(slopes[0]), 3, 3))
     for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)):
-        normal[:, i, j] = normal[:, j, i] = total(slopes[i], slopes[j]) / (scales[i] * scales[j])
-    inverse = inverse_3(normal) / np.outer(scales, scales)
-    pull = np.stack([total(slope, residual) for slope in slopes], axis=-1)
-    return np.einsum("nij,nj->in", inverse, pull), inverse
+        normal[:, i, j] = normal[:, j, i] = _total(slopes[i], slopes[j]) / (scales[i] * scales[j])
+    inverse: Floats = _inverse_3(normal) / np.outer(scales, scales)
+    return inverse
 
 
-def inverse_3(matrix: Floats) -> Floats:
+def _inverse_3(matrix: Floats) -> Floats:
     """Invert symmetric matrices (n, 3, 3) by their cofactors, which is faster than numpy's general way."""
     (a00, a01, a02), (_, a11, a12), (_, _, a22) = np.moveaxis(matrix, 0, -1)
     c00, c01, c02 = a11 * a22 - a12 * a12, a02 * a12 - a01 * a22, a01 * a12 - a02 * a11

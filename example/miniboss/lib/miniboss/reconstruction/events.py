@@ -15,7 +15,7 @@ def reconstruct(digitised: Digitised, constants: Constants, geometry: Geometry) 
     """Reconstruct one block of events."""
     events, charged, layers = digitised.phi.shape
     phi = digitised.phi.reshape(-1, layers)
-    hits = Hits(~np.isnan(phi), phi, digitised.z.reshape(-1, layers).astype(np.float64))
+    hits = Hits(~np.isnan(phi), phi, digitised.z.reshape(-1, layers))
     found, tracks = reconstruct_tracks(hits, constants.mdc, geometry)
     helix = np.zeros((len(found), 5))
     covariance = np.zeros((len(found), 5, 5))

@@ -6,12 +6,12 @@ which is then right, though not the smallest possible (R. L. Gluckstern, Nucl. I
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from miniboss.constants import MdcConstants
-from miniboss.events import Flags, Floats, Integers
+from miniboss.events import Flags, Floats, Integers, Singles
 from miniboss.geometry import Geometry
 from miniboss.material import scattering_angle
 from miniboss.particles import PION, mass
@@ -19,6 +19,8 @@ from miniboss.reconstruction.circle import Circles, arc_length, fit_circles
 
 FEWEST_HITS = 5
 """Fewer are never fitted: the circle needs three, and its chi2 some to spare."""
+_AT_ONCE = 1000
+"""Tracks that are fitted together: their arrays stay in a processor's cache, which halves the time."""
 _LEAST_INCIDENCE = 0.2
 _TOGETHER = 2
 
@@ -29,12 +31,12 @@ class Hits:
 
     used: Flags
     """(tracks, layers)."""
-    phi: Floats
+    phi: Singles
     """(tracks, layers) azimuth, radian; NaN or not wanted where not `used`."""
-    z: Floats
+    z: Singles
     """(tracks, layers) cm."""
 
-    def of(self, tracks: Flags) -> Hits:
+    def of(self, tracks: Flags | slice) -> Hits:
         """Give the hits of some of the tracks."""
         return Hits(self.used[tracks], self.phi[tracks], self.z[tracks])
 
@@ -57,11 +59,19 @@ class Tracks:
 
 def fit_tracks(hits: Hits, mdc: MdcConstants, geometry: Geometry) -> Tracks:
     """Fit a helix to each track's hits. Every track has at least `FEWEST_HITS`."""
+    starts = range(0, max(len(hits.used), 1), _AT_ONCE)
+    parts = [_fit(hits.of(slice(start, start + _AT_ONCE)), mdc, geometry) for start in starts]
+    joined = {field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Tracks)}
+    return Tracks(**joined)
+
+
+def _fit(hits: Hits, mdc: MdcConstants, geometry: Geometry) -> Tracks:
     weight = hits.used.astype(np.float64)
-    phi = np.where(hits.used, hits.phi, 0.0)
+    # to single precision, 0.1 micrometres, as the hits are
+    phi = np.where(hits.used, hits.phi, np.float32(0.0))
     radii = geometry.radii * weight
     circles = fit_circles(radii * np.cos(phi), radii * np.sin(phi), hits.used)
-    z = np.where(hits.used, hits.z, 0.0)
+    z = np.where(hits.used, hits.z, np.float32(0.0)).astype(np.float64)
     s0, s1, s2 = weight.sum(axis=1), circles.arc.sum(axis=1), np.einsum("nl,nl->n", circles.arc, circles.arc)
     t0, t1 = z.sum(axis=1), np.einsum("nl,nl->n", circles.arc, z)
     determinant = s0 * s2 - s1 * s1
@@ -144,12 +154,19 @@ def _scattering(
     cc, cb, bb = beyond(c * c), beyond(c * b), beyond(b * b)
     q = 0.5 * chord2
     qc, qb = beyond(q * c), beyond(q * b)
-    circle = np.stack([cc * b - cb * c, one * (bb * c - cb * b), qc * b - qb * c], axis=1)
+    circle = (cc * b - cb * c, one * (bb * c - cb * b), qc * b - qb * c)
     s0, s1, s2 = beyond(np.ones_like(arc)), beyond(arc), beyond(arc * arc)
-    line = np.stack([s1 - arc * s0, s2 - arc * s1], axis=1)
+    line = (s1 - arc * s0, s2 - arc * s1)
     # the deflection of the azimuth is 1 / cos(lambda) of that of the direction, of tan(lambda) its square
-    secant2 = (1.0 + tanl**2)[:, np.newaxis, np.newaxis]
-    weighted = variance[:, np.newaxis]
-    across = (circle * weighted) @ circle.transpose(0, 2, 1) * secant2
-    along = (line * weighted) @ line.transpose(0, 2, 1) * secant2**2
-    return across, along
+    secant2 = 1.0 + tanl**2
+    return _products(circle, variance * secant2[:, np.newaxis]), _products(line, variance * (secant2**2)[:, np.newaxis])
+
+
+def _products(vectors: tuple[Floats, ...], weight: Floats) -> Floats:
+    """Give the weighted sums over groups of the products of all pairs of vectors (tracks, groups): (tracks, i, j)."""
+    result = np.empty((len(weight), len(vectors), len(vectors)))
+    for i, first in enumerate(vectors):
+        weighted = first * weight
+        for j, second in enumerate(vectors[: i + 1]):
+            result[:, i, j] = result[:, j, i] = np.einsum("ng,ng->n", weighted, second)
+    return result

@@ -9,7 +9,7 @@ from miniboss.constants import Constants, EmcConstants
 from miniboss.events import Digitised, Flags, Floats, Generated, Integers, Singles
 from miniboss.geometry import Geometry
 from miniboss.particles import ELECTRON, MUON, PROTON, mass
-from miniboss.simulation.transport import Particles, transport
+from miniboss.simulation.transport import LEAST_INCIDENCE, Particles, transport
 
 SPEED_OF_LIGHT = 29.9792458
 """cm / ns."""
@@ -37,19 +37,28 @@ def digitise(generated: Generated, constants: Constants, geometry: Geometry, see
     def uniform(quantity: str, *shape: int) -> Singles:
         return draw(quantity).random((events, *shape), dtype=np.float32)
 
-    kicks = normal("scattering", charged, layers, 2).reshape(-1, layers, 2).transpose(1, 2, 0)
+    # uniform ones of unit variance, which are drawn faster: those of many layers add up to a normal one all the same
+    kicks = uniform("scattering", charged, layers, 2).reshape(-1, layers, 2).transpose(1, 2, 0)
+    kicks = (kicks - np.float32(0.5)) * np.float32(np.sqrt(12.0))
     particles = Particles(momentum, generated.vertex[:, :charged].reshape(-1, 3), charges(pdg), masses)
     crossed = transport(particles, np.ascontiguousarray(kicks), mdc, geometry)
     by_event = (events, charged, layers)
+
+    def single(values: Floats) -> Singles:
+        """Bring (layers, particles) to the digits' order and precision."""
+        return values.T.astype(np.float32, order="C").reshape(by_event)
+
     seen = crossed.reached.T.reshape(by_event) & (uniform("hit efficiency", charged, layers) < mdc.HitEfficiency)
-    sigma = np.where(
-        uniform("outliers", charged, layers) < mdc.OutlierFraction, mdc.Resolution * mdc.OutlierScale, mdc.Resolution
-    )
-    azimuth = np.arctan2(crossed.y, crossed.x).T.reshape(by_event)
     # the distance to a wire is measured across the track, not along the cylinder
-    arc = geometry.radii * crossed.incidence.T.reshape(by_event)
-    azimuth += normal("hit position", charged, layers) * sigma / arc
-    z = crossed.z.T.reshape(by_event) + normal("hit position along z", charged, layers) * mdc.ResolutionZ
+    width = np.float32(mdc.Resolution) / (
+        geometry.radii.astype(np.float32) * np.maximum(single(crossed.incidence), np.float32(LEAST_INCIDENCE))
+    )
+    width[uniform("outliers", charged, layers) < mdc.OutlierFraction] *= np.float32(mdc.OutlierScale)
+    azimuth = np.arctan2(single(crossed.y), single(crossed.x))
+    azimuth += normal("hit position", charged, layers) * width
+    z = single(crossed.z)
+    z += normal("hit position along z", charged, layers) * np.float32(mdc.ResolutionZ)
+    azimuth[~seen] = z[~seen] = np.nan
 
     left = crossed.reached[-1]
     beta = np.sqrt(1.0 / (1.0 + masses**2 / (momentum**2).sum(axis=-1)))
@@ -70,8 +79,8 @@ def digitise(generated: Generated, constants: Constants, geometry: Geometry, see
         & (np.abs(flight_direction[..., 2]) < geometry.max_abs_cos_theta)
     )
     return Digitised(
-        phi=np.where(seen, azimuth, np.nan),
-        z=np.where(seen, z, np.nan).astype(np.float32),
+        phi=azimuth,
+        z=z,
         tof=np.where(clocked, flight, np.nan).astype(np.float32),
         e_emc=np.where(left, e_emc, 0.0).reshape(events, charged).astype(np.float32),
         photon_energy=np.where(shower, photon_energy, 0.0).astype(np.float32),

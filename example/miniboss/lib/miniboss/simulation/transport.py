@@ -48,9 +48,9 @@ class Crossings:
 def transport(particles: Particles, kicks: Singles, mdc: MdcConstants, geometry: Geometry) -> Crossings:
     """Follow particles from their vertices outwards, layer by layer, until they leave or turn back.
 
-    `kicks` (layers, 2, particles) are normal deviates for scattering across and along the field. Between layers the
-    way is an exact arc: the point on the next cylinder is where the circle about c = P + (z x u) / omega cuts it, going
-    outwards, with P the place, u the direction and omega the signed curvature in the transverse plane.
+    `kicks` (layers, 2, particles) are deviates of unit variance for scattering across and along the field. Between
+    layers the way is an exact arc: the point on the next cylinder is where the circle about c = P + (z x u) / omega
+    cuts it, going outwards, with P the place, u the direction and omega the signed curvature in the transverse plane.
     Layers inside the vertex are not crossed, even by a particle that first moves inwards.
     """
     x, y, z = (np.ascontiguousarray(column) for column in particles.vertex.T)
@@ -67,6 +67,7 @@ def transport(particles: Particles, kicks: Singles, mdc: MdcConstants, geometry:
     bend = -particles.charge / geometry.alpha
     angle = scattering_angle(mdc, geometry)
     path = np.zeros(len(x))
+    rest = mass * (1.0 + 1e-6)  # as good as stopped
     born = np.hypot(x, y)
 
     shape = (geometry.layers, len(x))
@@ -74,44 +75,46 @@ def transport(particles: Particles, kicks: Singles, mdc: MdcConstants, geometry:
     hit_x, hit_y, hit_z, incidence = (np.empty(shape) for _ in range(4))
     for layer, radius in enumerate(geometry.radii):
         secant = np.sqrt(1.0 + tanl * tanl)  # p / p_T
-        omega = bend * secant / total
-        centre_x, centre_y = x - uy / omega, y + ux / omega
+        curve = total / (bend * secant)  # signed radius of the circle, positive to the left
+        omega = 1.0 / curve
+        centre_x, centre_y = x - uy * curve, y + ux * curve
         # |c|^2 - R^2 without the difference of two large numbers
-        power = x * x + y * y + 2.0 * (y * ux - x * uy) / omega
-        distance2 = centre_x * centre_x + centre_y * centre_y
-        along = (radius * radius + power) / (2.0 * distance2)
-        across2 = radius * radius / distance2 - along * along
+        power = x * x + y * y + 2.0 * (y * ux - x * uy) * curve
+        nearness = 1.0 / (centre_x * centre_x + centre_y * centre_y)
+        along = (0.5 * nearness) * (radius * radius + power)
+        across2 = (radius * radius) * nearness - along * along
         across = np.copysign(np.sqrt(np.maximum(across2, 0.0)), omega)
         new_x, new_y = along * centre_x + across * centre_y, along * centre_y - across * centre_x
         dx, dy = new_x - x, new_y - y
         new_ux, new_uy = ux - omega * dy, uy + omega * dx
-        cosine = (new_ux * new_x + new_uy * new_y) / radius
+        cosine = (new_ux * new_x + new_uy * new_y) * (1.0 / radius)
         alive &= (born >= radius) | ((across2 > 0) & (cosine > LEAST_INCIDENCE))
-        goes = alive & (born < radius)
         half_turn = np.minimum(0.5 * np.abs(omega) * np.sqrt(dx * dx + dy * dy), 1.0)
-        arc = 2.0 * np.arcsin(half_turn) / np.abs(omega)
+        arc = np.arcsin(half_turn) * (2.0 * np.abs(curve))
         hit_x[layer], hit_y[layer], hit_z[layer], incidence[layer] = new_x, new_y, z + tanl * arc, cosine
-        reached[layer] = goes
+        reached[layer] = alive & (born < radius)
 
-        thickness = secant / np.maximum(cosine, LEAST_INCIDENCE)
-        beta = total / energy
-        sigma = angle * np.sqrt(thickness) / (total * beta)
-        turned = kicks[layer, 0] * sigma * secant
+        thickness, slowness = secant / np.maximum(cosine, LEAST_INCIDENCE), energy / (total * total)  # 1 / (p beta)
+        sigma = angle * np.sqrt(thickness) * slowness * secant
+        turned = kicks[layer, 0] * sigma
         norm = 1.0 - 0.5 * turned * turned
-        energy_left = np.maximum(energy - lost_energy(mdc, beta) * thickness, mass * (1.0 + 1e-6))
+        energy_left = np.maximum(energy - lost_energy(mdc, energy * slowness) * thickness, rest)
         after = (
             new_x,
             new_y,
             hit_z[layer],
             new_ux * norm - new_uy * turned,
             new_uy * norm + new_ux * turned,
-            tanl + kicks[layer, 1] * sigma * secant * secant,
+            tanl + kicks[layer, 1] * sigma * secant,
             energy_left,
             np.sqrt(energy_left * energy_left - mass * mass),
             path + arc * secant,
         )
         before = (x, y, z, ux, uy, tanl, energy, total, path)
-        if not goes.all():
-            after = tuple(np.where(goes, new, old) for new, old in zip(after, before, strict=True))
+        # those that have not begun stay where they are; where the others that are lost go on to does not matter
+        waiting = (born >= radius) | (energy_left <= rest)
+        if waiting.any():
+            alive &= energy_left > rest
+            after = tuple(np.where(waiting, old, new) for new, old in zip(after, before, strict=True))
         x, y, z, ux, uy, tanl, energy, total, path = after
     return Crossings(reached, hit_x, hit_y, hit_z, incidence, path)
