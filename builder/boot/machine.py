@@ -29,6 +29,11 @@ class Machine(ABC):
     pace: float = 1.0
     """How many times longer than on this host a command may take: who knows how long it takes here multiplies by it."""
 
+    @property
+    def is_emulated(self) -> bool:
+        """Whether its processor is emulated: slower than the host's, and perhaps with other features."""
+        return self.pace > 1.0
+
     @abstractmethod
     def run(
         self,

@@ -14,8 +14,8 @@ import math
 
 import msgspec
 import numpy as np
-from scipy import stats  # type: ignore[import-untyped,unused-ignore]  # scipy has no types
-from scipy.special import betaln  # type: ignore[import-untyped,unused-ignore]
+from scipy import stats
+from scipy.special import betaln
 
 from builder.physics.histograms import Floats, Histogram
 from builder.physics.statistics import MIN_ENTRIES, NotComparableError, Outcome

@@ -124,7 +124,7 @@ def efficiency(result: Efficiency, reference: Efficiency, labels: Labels) -> str
 
 
 def _fill(panel: Panel, values: Floats) -> None:
-    import mplhep  # type: ignore[import-untyped,unused-ignore]  # mplhep has no types
+    import mplhep  # mplhep has no types
 
     mplhep.histplot(
         values,
@@ -230,7 +230,7 @@ def _counts(histogram: Histogram) -> Points:
     spread = np.sqrt(np.maximum(variances, 0))
     low, high = values - spread, values + spread
     if (values >= 0).all() and (values > 0).any() and np.array_equal(values > 0, variances > 0):
-        from mplhep.error_estimation import poisson_interval  # type: ignore[import-untyped,unused-ignore]
+        from mplhep.error_estimation import poisson_interval
 
         few = values**2 < NORMAL * variances
         exact = poisson_interval(np.where(few, values, 1.0), np.where(few, variances, 1.0))
@@ -241,7 +241,7 @@ def _counts(histogram: Histogram) -> Points:
 
 def _probabilities(efficiency: Efficiency) -> Points:
     """Give passed / total with Clopper-Pearson intervals; NaN where the total is zero."""
-    from scipy.stats import beta  # type: ignore[import-untyped,unused-ignore]
+    from scipy.stats import beta
 
     passed, total = efficiency
     some = total.values > 0

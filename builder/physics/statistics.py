@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats  # type: ignore[import-untyped,unused-ignore]  # scipy has no types
+from scipy import stats
 
 from builder.physics.histograms import Floats, Histogram
 

@@ -97,7 +97,12 @@ def _lines(evidence: Evidence) -> Iterator[str]:
 
 def stand_in_notes(evidence: Evidence) -> tuple[str, ...]:
     """Say of each thing that is only imitated that it is."""
-    return tuple(f"emulated, not the real thing: {text}" for text in evidence.stands_in_for)
+    return tuple(note_of(text) for text in evidence.stands_in_for)
+
+
+def note_of(text: str) -> str:
+    """Say of one thing that is only imitated that it is."""
+    return f"emulated, not the real thing: {text}"
 
 
 def _indented(text: str, margin: str) -> Iterator[str]:

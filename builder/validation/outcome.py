@@ -10,9 +10,10 @@ from enum import StrEnum
 
 import msgspec
 
+from builder.physics.model import Judgement
 from builder.store.shapes import Shape
 
-EVIDENCE_VERSION = 1
+EVIDENCE_VERSION = 2
 NOT_APPLICABLE = "not applicable: "
 """How the reason of a skip begins that does not make the result UNKNOWN."""
 
@@ -123,6 +124,10 @@ class Evidence(_Record, frozen=True):
     state: State
     totals: Totals
     suites: tuple[Suite, ...]
+    results: str = ""
+    """Digest of the artifact that holds the samples' histograms; empty where the recipe has no samples."""
+    physics: Judgement | None = None
+    """What comparing them gave, in numbers."""
 
 
 class Unjudged(_Record, frozen=True):

@@ -21,6 +21,8 @@ class Page:
     title: str
     state: State
     parts: tuple[Evidence | Unjudged, ...]
+    physics: str = ""
+    """Where the physics report lies, beside the page; empty where there is none."""
 
 
 def as_html(page: Page) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from builder import __version__
 from builder.boot.boot import boot
@@ -19,14 +20,20 @@ from builder.core.files import write_atomically
 from builder.core.progress import NoProgress, Progress
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
-from builder.recipe.notes import stand_ins
+from builder.physics.model import Judgement
+from builder.recipe.notes import reference_stand_ins, stand_ins
 from builder.store import oci
 from builder.store.shapes import SHAPES, Shape
 from builder.store.store import Store
 from builder.validation.evidence import as_json, as_junit, as_text
 from builder.validation.outcome import EVIDENCE_VERSION, Evidence, ImageId, State, Suite, Totals, Unjudged, overall
 from builder.validation.report import Page, as_html
+from builder.validation.results import Length, store_results
 from builder.validation.runner import SuiteFolder, recipe_suite, run_suite, standard_suite
+from builder.validation.samples import SampleRun, run_samples
+
+if TYPE_CHECKING:
+    from builder.validation.physics import Physics
 
 VALIDATION_TYPE = "application/vnd.boss-builder.validation.v1"
 LOCK_ANNOTATION = "boss-builder.lock"
@@ -34,6 +41,7 @@ STATE_ANNOTATION = "boss-builder.validation.state"
 SUITE_KEY = "validation.suite"
 BOOT = "boot"
 STANDARD_LIMIT = 300
+PHYSICS_FOLDER = "physics"
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,7 @@ def validate(
     listener = progress or NoProgress()
     release = lock.recipe.full_name
     outcomes: list[Outcome] = []
+    compared: list[Physics] = []
     failures: dict[Shape, Failure] = {}
     with _workspace(store) as folder:
         (folder / lock_file.NAME).write_bytes(lock_file.encode(lock))
@@ -127,11 +136,25 @@ def validate(
                 judged, seconds = _run(
                     shape, suites, machine, folder / lock_file.NAME, folder=work, logs=logs, progress=listener
                 )
-            evidence = _evidence(lock, shape, image, judged)
+                began = time.monotonic()
+                runs = _run_samples(store, lock, machine, work=work, logs=logs, progress=listener)
+            judgement: dict[str, Any] = {}
+            if runs:
+                physics, stored = _judge_physics(store, lock, shape, image, runs=runs, progress=listener)
+                compared.append(physics)
+                seconds[physics.suite.name] = time.monotonic() - began
+                judged.append(physics.suite)
+                judgement = {"results": str(stored.digest), "physics": physics.judgement}
+            evidence = _evidence(lock, shape, image, judged, **judgement)
             stored = store_evidence(store, evidence, image)
             _write_files(evidence, logs)
             outcomes.append(Outcome(evidence, stored, logs, {BOOT: booted, **seconds}))
-    page = _page(store, lock, [o.evidence for o in outcomes], failures)
+    if compared:
+        from builder.validation.physics_report import write_report  # it takes a second to load what draws
+
+        with listener.task("physics report"):
+            write_report(store, lock, compared[0], report_folder / PHYSICS_FOLDER)
+    page = _page(store, lock, [o.evidence for o in outcomes], failures, has_physics=bool(compared))
     write_atomically(report_folder / "index.html", as_html(page).encode())
     return Validation(release, tuple(outcomes), failures, report_folder / "index.html")
 
@@ -186,7 +209,53 @@ def _run(
     return suites, seconds
 
 
-def _evidence(lock: Lock, shape: Shape, image: oci.Descriptor, judged: Sequence[Suite]) -> Evidence:
+def _run_samples(
+    store: Store, lock: Lock, machine: Machine, *, work: Path, logs: Path, progress: Progress
+) -> dict[Length, list[SampleRun]]:
+    """Run the samples of a recipe: all events where the processor is the host's, few in every machine.
+
+    The few are the same everywhere, so that shapes can be compared.
+    """
+    validation = lock.recipe.validation
+    if validation is None or not validation.sample:
+        return {}
+    log = logs / "samples.log"
+    log.unlink(missing_ok=True)
+    lengths: list[Length] = ["short"] if machine.is_emulated else ["short", "full"]
+    return {
+        length: run_samples(
+            store, lock, validation, machine, short=length == "short", work=work, log_file=log, progress=progress
+        )
+        for length in lengths
+    }
+
+
+def _judge_physics(
+    store: Store,
+    lock: Lock,
+    shape: Shape,
+    image: oci.Descriptor,
+    *,
+    runs: Mapping[Length, Sequence[SampleRun]],
+    progress: Progress,
+) -> tuple[Physics, oci.Descriptor]:
+    from builder.validation.physics import judge  # it takes a second to load what tests histograms
+
+    assert lock.recipe.validation is not None  # noqa: S101 - there were samples
+    results, stored = store_results(store, lock, shape, image, runs)
+    with progress.task(f"compare {len(lock.recipe.validation.observable)} observables"):
+        return judge(store, lock.recipe.validation, lock, results), stored
+
+
+def _evidence(
+    lock: Lock,
+    shape: Shape,
+    image: oci.Descriptor,
+    judged: Sequence[Suite],
+    *,
+    results: str = "",
+    physics: Judgement | None = None,
+) -> Evidence:
     recipe = lock.recipe
     suites = tuple(judged)
     if recipe.validation is None:
@@ -199,11 +268,13 @@ def _evidence(lock: Lock, shape: Shape, image: oci.Descriptor, judged: Sequence[
         title=recipe.release.title,
         image=ImageId(shape=shape, media_type=image.media_type, digest=str(image.digest), size=image.size),
         lock=str(Digest.of(lock_file.encode(lock))),
-        stands_in_for=tuple(stand_ins(recipe)),
+        stands_in_for=(*stand_ins(recipe), *reference_stand_ins(recipe)),
         tools={"boss-builder": __version__, **tools},
         state=overall(suites),
         totals=Totals.of(check for suite in suites for check in suite.checks),
         suites=suites,
+        results=results,
+        physics=physics,
     )
 
 
@@ -237,7 +308,9 @@ def _write_files(evidence: Evidence, folder: Path) -> None:
     write_atomically(folder / "summary.txt", as_text(evidence).encode())
 
 
-def _page(store: Store, lock: Lock, fresh: Sequence[Evidence], failures: Mapping[Shape, Failure]) -> Page:
+def _page(
+    store: Store, lock: Lock, fresh: Sequence[Evidence], failures: Mapping[Shape, Failure], *, has_physics: bool
+) -> Page:
     """Gather what is known of every shape that the store has an image of, today's results before kept ones."""
     found = {evidence.image.shape: evidence for evidence in fresh}
     parts: list[Evidence | Unjudged] = []
@@ -250,7 +323,11 @@ def _page(store: Store, lock: Lock, fresh: Sequence[Evidence], failures: Mapping
             hint = f"boss-builder validate {lock.recipe.full_name} --image {shape}"
             parts.append(Unjudged(shape=shape, problems=(f"the present image has not been judged: {hint}",)))
     return Page(
-        release=lock.recipe.full_name, title=lock.recipe.release.title, state=overall(parts), parts=tuple(parts)
+        release=lock.recipe.full_name,
+        title=lock.recipe.release.title,
+        state=overall(parts),
+        parts=tuple(parts),
+        physics=f"{PHYSICS_FOLDER}/index.html" if has_physics else "",
     )
 
 
