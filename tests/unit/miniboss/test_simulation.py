@@ -12,6 +12,8 @@ from miniboss.simulation.transport import Particles, transport
 
 from miniboss import helix
 
+MICROMETRE = 1e-4  # cm
+
 
 def first(generated: Generated, events: int) -> Generated:
     return Generated(generated.pdg[:events], generated.momentum[:events], generated.vertex[:events])
@@ -57,15 +59,15 @@ def test_without_material_every_crossing_lies_on_the_helix_and_on_its_layer(cons
     kicks = np.ones((geometry.layers, 2, 1000), dtype=np.float32)
     crossed = transport(Particles(momentum, vertex, charge, np.full(1000, 0.1)), kicks, empty, geometry)
     assert crossed.reached.all()
-    assert np.hypot(crossed.x, crossed.y) == pytest.approx(np.tile(geometry.radii[:, None], 1000))
+    assert np.hypot(crossed.x, crossed.y) == pytest.approx(np.tile(geometry.radii[:, None], 1000), abs=MICROMETRE)
     true = helix.from_point(charge, momentum, vertex)
     away_x, away_y = crossed.x - helix.centre(true)[:, 0], crossed.y - helix.centre(true)[:, 1]
-    assert np.hypot(away_x, away_y) == pytest.approx(np.tile(helix.ALPHA * transverse, crossed.x.shape))
+    assert np.hypot(away_x, away_y) == pytest.approx(np.tile(helix.ALPHA * transverse, crossed.x.shape), abs=MICROMETRE)
     # turned from the closest approach to the crossing; z follows from it
     turned = np.arctan2(-charge * away_y, -charge * away_x) - true[:, 1]
     turned = np.remainder(turned + np.pi, 2 * np.pi) - np.pi
     z = true[:, 3] - helix.ALPHA / true[:, 2] * true[:, 4] * turned
-    assert crossed.z == pytest.approx(z)
+    assert crossed.z == pytest.approx(z, abs=MICROMETRE)
 
 
 def test_a_particle_that_curls_reaches_no_further_than_its_circle(constants, geometry, muons):

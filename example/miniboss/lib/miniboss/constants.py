@@ -133,12 +133,14 @@ class ConstantsDatabase:
                 f"select {columns} from {table} where {where} and CalParVer = ? order by rowid",  # noqa: S608 - our names
                 (software, asked, asked, parameters),
             )
+        values = []
         for name, value in zip(names, row, strict=True):
             if not isinstance(value, float | int) or not math.isfinite(value):
                 raise JobError(f"{table}.{name} is {value!r} for run {asked}: not a number")
-        return group(*map(float, row))
+            values.append(float(value))
+        return group(*values)
 
-    def _first(self, sql: str, values: tuple[str | int, ...]) -> tuple[object, ...]:
+    def _first(self, sql: str, values: tuple[object, ...]) -> tuple[object, ...]:
         """Give the first row. Raises JobError with the SQL, as it would be typed."""
         typed = sql
         for value in values:

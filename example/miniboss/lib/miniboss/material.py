@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
 from miniboss.constants import MdcConstants
-from miniboss.events import Floats
+from miniboss.events import Floats, Singles
 from miniboss.geometry import Geometry
+
+_Values = TypeVar("_Values", Floats, Singles)
 
 _HIGHLAND = 0.0136  # GeV
 _LOGARITHM = 0.038
@@ -25,6 +29,6 @@ def scattering_angle(mdc: MdcConstants, geometry: Geometry) -> float:
     return float(mdc.ScatteringScale * _HIGHLAND * np.sqrt(layer) * logarithm)
 
 
-def lost_energy(mdc: MdcConstants, inverse_beta2: Floats) -> Floats:
+def lost_energy(mdc: MdcConstants, inverse_beta2: _Values) -> _Values:
     """Give the mean energy [GeV] lost in one layer crossed at right angles: as 1 / beta^2, no relativistic rise."""
     return mdc.EnergyLoss * inverse_beta2

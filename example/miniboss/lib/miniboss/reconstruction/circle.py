@@ -84,7 +84,8 @@ def arc_length(rho: Floats, chord: Floats) -> Floats:
 
 
 def _total(first: Floats, second: Floats) -> Floats:
-    return np.einsum("nl,nl->n", first, second)
+    total: Floats = np.einsum("nl,nl->n", first, second)
+    return total
 
 
 def _karimaki(x: Floats, y: Floats, r2: Floats, weight: Floats) -> Floats:

@@ -44,19 +44,19 @@ def digitise(generated: Generated, constants: Constants, geometry: Geometry, see
     crossed = transport(particles, np.ascontiguousarray(kicks), mdc, geometry)
     by_event = (events, charged, layers)
 
-    def single(values: Floats) -> Singles:
-        """Bring (layers, particles) to the digits' order and precision."""
-        return values.T.astype(np.float32, order="C").reshape(by_event)
+    def ordered(values: Singles) -> Singles:
+        """Bring (layers, particles) to the digits' order."""
+        return np.ascontiguousarray(values.T).reshape(by_event)
 
     seen = crossed.reached.T.reshape(by_event) & (uniform("hit efficiency", charged, layers) < mdc.HitEfficiency)
     # the distance to a wire is measured across the track, not along the cylinder
     width = np.float32(mdc.Resolution) / (
-        geometry.radii.astype(np.float32) * np.maximum(single(crossed.incidence), np.float32(LEAST_INCIDENCE))
+        geometry.radii.astype(np.float32) * np.maximum(ordered(crossed.incidence), np.float32(LEAST_INCIDENCE))
     )
     width[uniform("outliers", charged, layers) < mdc.OutlierFraction] *= np.float32(mdc.OutlierScale)
-    azimuth = np.arctan2(single(crossed.y), single(crossed.x))
+    azimuth = np.arctan2(ordered(crossed.y), ordered(crossed.x))
     azimuth += normal("hit position", charged, layers) * width
-    z = single(crossed.z)
+    z = ordered(crossed.z)
     z += normal("hit position along z", charged, layers) * np.float32(mdc.ResolutionZ)
     azimuth[~seen] = z[~seen] = np.nan
 

