@@ -17,8 +17,6 @@ from miniboss.material import scattering_angle
 from miniboss.particles import PION, mass
 from miniboss.reconstruction.circle import Circles, arc_length, fit_circles
 
-FEWEST_HITS = 5
-"""Fewer are never fitted: the circle needs three, and its chi2 some to spare."""
 _AT_ONCE = 1000
 """Tracks that are fitted together: their arrays stay in a processor's cache, which halves the time."""
 _LEAST_INCIDENCE = 0.2
@@ -58,7 +56,7 @@ class Tracks:
 
 
 def fit_tracks(hits: Hits, mdc: MdcConstants, geometry: Geometry) -> Tracks:
-    """Fit a helix to each track's hits. Every track has at least `FEWEST_HITS`."""
+    """Fit a helix to each track's hits. A circle needs three; every track has at least five."""
     starts = range(0, max(len(hits.used), 1), _AT_ONCE)
     parts = [_fit(hits.of(slice(start, start + _AT_ONCE)), mdc, geometry) for start in starts]
     joined = {field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Tracks)}
