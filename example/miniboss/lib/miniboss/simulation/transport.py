@@ -112,10 +112,9 @@ def transport(particles: Particles, kicks: Singles, mdc: MdcConstants, geometry:
             path + arc * secant,
         )
         before = (x, y, z, ux, uy, tanl, energy, total, path)
-        # those that have not begun stay where they are; where the others that are lost go on to does not matter
-        waiting = (born >= radius) | (energy_left <= rest)
-        if waiting.any():
-            alive &= energy_left > rest
-            after = tuple(np.where(waiting, old, new) for new, old in zip(after, before, strict=True))
+        # those that have not begun, and those that are lost, stay where they are
+        alive &= (born >= radius) | (energy_left > rest)
+        moves = alive & (born < radius)
+        after = tuple(np.where(moves, new, old) for new, old in zip(after, before, strict=True))
         x, y, z, ux, uy, tanl, energy, total, path = after
     return Crossings(reached, hit_x, hit_y, hit_z, incidence, path)
