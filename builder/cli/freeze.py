@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -52,7 +53,9 @@ def command(
         check_pinned(builder_image)
         if not update:
             progress.say("a lock that still fits keeps its builder image; --update takes the one that you name")
-    frozen = freeze(loaded, opened, toolbox_opener(opened, progress, builder_image), progress, update=update)
+    frozen = freeze(
+        loaded, opened, toolbox_opener(opened, progress, builder_image), progress, os.environ, update=update
+    )
     lock = frozen.lock
     if as_json:
         show_json(

@@ -12,7 +12,7 @@ from typing import Any
 
 from builder.export.images import StoredImage, vm_config
 from builder.export.names import DOCUMENTS, builder_name, docker_name, document_file, image_file, source_file
-from builder.lock.model import Lock
+from builder.lock.model import BOOKKEEPING, Lock
 from builder.recipe.model import RpmSource, TarballSource, TreeSource
 from builder.recipe.notes import stand_ins
 from builder.render.templates import render
@@ -37,6 +37,14 @@ class _Tree:
     file: str
     install_to: str
     strip: int
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """The bookkeeping: where it lies below `inputs/sources/`, and where in the image."""
+
+    file: str
+    install_to: str
 
 
 def howto(
@@ -66,6 +74,9 @@ def howto(
         with_inputs=with_inputs,
         os_packages=len(lock.os_packages),
         trees=_trees(lock),
+        bookkeeping=_Snapshot(source_file(lock, BOOKKEEPING), recipe.bookkeeping.install_to)
+        if recipe.bookkeeping
+        else None,
         boss_packages=[lock.package(nevra).file_name for nevra in lock.boss_packages],
         suite=str(recipe.validation.suite) if recipe.validation else "",
         signed=any(repository.keys for repository in lock.repositories),

@@ -21,6 +21,16 @@ def _changes(before: Lock, after: Lock) -> Iterator[str]:
     new = {(p.name, p.architecture): p for p in after.packages()}
     for name in sorted(old.keys() | new.keys()):
         yield from _package(".".join(name), old.get(name), new.get(name))
+    yield from _sources(before, after)
+    keys_before = {k.fingerprint for r in before.repositories for k in r.keys}
+    keys_after = {k.fingerprint for r in after.repositories for k in r.keys}
+    for fingerprint in sorted(keys_after - keys_before):
+        yield f"key {fingerprint}: new"
+    for fingerprint in sorted(keys_before - keys_after):
+        yield f"key {fingerprint}: no longer used"
+
+
+def _sources(before: Lock, after: Lock) -> Iterator[str]:
     for key in sorted(before.sources.keys() | after.sources.keys()):
         one, two = before.sources.get(key), after.sources.get(key)
         if one is None:
@@ -29,12 +39,10 @@ def _changes(before: Lock, after: Lock) -> Iterator[str]:
             yield f"{key}: removed"
         elif one.blob != two.blob:
             yield f"{key}: content changed ({one.blob.digest[:19]} -> {two.blob.digest[:19]})"
-    keys_before = {k.fingerprint for r in before.repositories for k in r.keys}
-    keys_after = {k.fingerprint for r in after.repositories for k in r.keys}
-    for fingerprint in sorted(keys_after - keys_before):
-        yield f"key {fingerprint}: new"
-    for fingerprint in sorted(keys_before - keys_after):
-        yield f"key {fingerprint}: no longer used"
+    for version in after.default_versions:
+        if version not in before.default_versions:
+            runs = f"{version.run_from}..{version.run_to}"
+            yield f'bookkeeping: "default" of {version.data_type} {runs} in {version.table} means {version.version}'
 
 
 def _package(name: str, old: RpmPackage | None, new: RpmPackage | None) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import msgspec
 from builder.core import documents
 from builder.core.errors import WorkFailure
 from builder.core.progress import Progress
+from builder.freeze.bookkeeping import freeze_bookkeeping
 from builder.freeze.changes import changes
 from builder.freeze.download import Checksum, Downloader, Wanted
 from builder.freeze.repositories import FrozenRepositories, freeze_repositories
@@ -50,6 +51,7 @@ def freeze(
     store: Store,
     open_toolbox: Callable[[oci.Descriptor | None], Toolbox],
     progress: Progress,
+    environment: Mapping[str, str],
     *,
     update: bool = False,
 ) -> Frozen:
@@ -58,7 +60,8 @@ def freeze(
     With a lock that still fits the recipe, only what the store lacks is fetched, by the lock's digests. Where the
     recipe changed, what the change touches is resolved anew; with `update` everything is. The store and the lock
     change only once everything is there and checked. `open_toolbox` opens the builder image that a lock names, or
-    the present one; it is called only when something must be resolved.
+    the present one; it is called only when something must be resolved. `environment` holds the password of the server
+    that a bookkeeping comes from.
 
     Raises InputFailure for a bad input, WorkFailure where the network or the disk fails, HostFailure where the host
     lacks what freezing needs.
@@ -89,6 +92,7 @@ def freeze(
                 epoch=shared_epoch(loaded.recipe),
                 progress=progress,
             )
+        bookkeeping = freeze_bookkeeping(loaded, before, store, staging, environment, update=update)
         lock = Lock(
             version=LOCK_VERSION,
             recipe=loaded.recipe,
@@ -102,7 +106,9 @@ def freeze(
             sources={
                 **freeze_remote(loaded, downloader, staging),
                 **freeze_local(loaded, staging, shared_epoch(loaded.recipe)),
+                **bookkeeping.sources,
             },
+            default_versions=bookkeeping.default_versions,
         )
         staging.commit()
         _store_lock(lock, store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from builder.freeze.bookkeeping import bookkeeping_files
 from builder.freeze.download import Checksum, Downloader, Wanted
 from builder.freeze.repositories import located
 from builder.freeze.staging import Staging
@@ -26,6 +27,7 @@ def local_inputs(loaded: LoadedRecipe) -> Iterator[tuple[str, FileRef]]:
             yield f"external_library.{library.name}", library.source.path
     if isinstance(recipe.package.source, DirectorySource):
         yield "package.boss", recipe.package.source.path
+    yield from bookkeeping_files(recipe)
     for document in recipe.document:
         if document.file is not None:
             yield f"document.{document.name}", document.file

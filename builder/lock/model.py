@@ -9,6 +9,8 @@ import msgspec
 from builder.recipe.model import Recipe
 
 LOCK_VERSION = 1
+BOOKKEEPING = "bookkeeping"
+"""Among the sources, the snapshot; what it was made of is called `bookkeeping.` and more."""
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -91,6 +93,17 @@ class Source(_Record, frozen=True, kw_only=True):
     kind: str
 
 
+class DefaultVersion(_Record, frozen=True, kw_only=True):
+    """What a row of the bookkeeping that asks for "default" got when it was frozen; the snapshot keeps it so."""
+
+    data_type: str
+    run_from: int
+    run_to: int
+    table: str
+    version: str
+    """SftVer/CalParVer."""
+
+
 class Lock(_Record, frozen=True, kw_only=True):
     """Everything that a release is made from."""
 
@@ -112,6 +125,8 @@ class Lock(_Record, frozen=True, kw_only=True):
     """The metadata of the repository that lists the closure alone, by file name below `repodata/`."""
     sources: dict[str, Source]
     """Every other input by its place in the recipe: `puppet.manifest`, `external_library.NAME`, `document.NAME`..."""
+    default_versions: tuple[DefaultVersion, ...] = ()
+    """Of the bookkeeping: which versions "default" means in the snapshot."""
 
     def package(self, nevra: str) -> RpmPackage:
         """Find a package; raises KeyError where the lock has none of that name."""

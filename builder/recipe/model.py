@@ -291,7 +291,9 @@ class MariaDb(_Block, frozen=True, kw_only=True, tag_field="kind", tag="mariadb"
 
 
 TableSource = CsvTables | DatabaseDump | MariaDb
-BookkeepingFinding = Literal["overlap", "gap", "inverted", "unknown-type", "wrong-sign", "default-version"]
+BookkeepingFinding = Literal[
+    "overlap", "gap", "inverted", "unknown-type", "wrong-sign", "default-version", "no-version", "no-payload"
+]
 
 
 class Bookkeeping(_Block, frozen=True, kw_only=True):
@@ -323,10 +325,17 @@ class Sample(_Block, frozen=True, kw_only=True):
     command: Annotated[tuple[Text, ...], Meta(min_length=1)] = ("boss.exe",)
     result: Annotated[Name, Meta(description="the file of histograms that the last job writes")]
     events: Annotated[int, Meta(ge=1, le=100_000_000)]
-    emulated_events: Annotated[
-        int | None,
-        Meta(ge=1, le=100_000_000, description="events where the processor is emulated; default: a tenth of `events`"),
-    ] = None
+    emulated_events: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=100_000_000,
+                description="events where the processor is emulated; default: a tenth of `events`",
+            ),
+        ]
+        | None
+    ) = None
     seed: Annotated[int, Meta(ge=1, le=2_147_483_647)]
     time_limit: Annotated[int, Meta(gt=0, description="seconds for each job")] = 600
 

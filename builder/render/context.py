@@ -10,7 +10,7 @@ from pathlib import Path
 
 from builder.core.archives import extract
 from builder.core.errors import InputFailure
-from builder.inside.canonical import DIRECTORY, HARD_LINK, Content, merge, write_tar
+from builder.inside.canonical import DIRECTORY, HARD_LINK, REGULAR, Content, Entry, merge, write_tar
 from builder.render.plan import Form, Input, Stage
 from builder.store.store import Store
 
@@ -41,6 +41,10 @@ def _write(item: Input, epoch: int, store: Store, target: Path) -> None:
     source = store.checked_path(item.blob.digest)
     if item.form is Form.FILE:
         shutil.copyfile(source, target)
+    elif item.form is Form.PACKED:
+        entry = Entry(target.name.removesuffix(".tar").encode(), REGULAR, 0o444, 0, 0, epoch, source.stat().st_size)
+        with target.open("xb") as sink:
+            write_tar([(entry, lambda: source.open("rb"))], sink)
     elif item.form is Form.TREE:
         with tarfile.open(source) as archive:
             extract(archive, target)

@@ -13,7 +13,7 @@ from typing import Any
 
 from builder.core import documents
 from builder.core.digest import Digest
-from builder.lock.model import Blob, Lock
+from builder.lock.model import BOOKKEEPING, Blob, Lock
 from builder.recipe.epoch import release_epoch, shared_epoch
 from builder.recipe.model import ExternalLibrary, Recipe, RpmSource, TarballSource, VmImage
 from builder.render.templates import render
@@ -37,6 +37,8 @@ class Form(StrEnum):
     """A folder, unpacked from the blob, a canonical tar."""
     ARCHIVE = "archive"
     """A canonical tar, repacked from the blob, a tar in any compression."""
+    PACKED = "packed"
+    """A canonical tar that holds the blob alone, for nobody to write; the tar's name without `.tar` is the file's."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,10 @@ def _boss(lock: Lock) -> Draft:
         Input(f"{BOSS}/documents/{paper}{PurePosixPath(origin.source).suffix}", Form.FILE, blob=origin.blob)
         for paper, origin in papers.items()
     ]
+    bookkeeping = PurePosixPath(recipe.bookkeeping.install_to) if recipe.bookkeeping else None
+    if bookkeeping is not None:
+        blob = lock.sources[BOOKKEEPING].blob
+        inputs.append(Input(f"{BOSS}/bookkeeping/{bookkeeping.name}.tar", Form.PACKED, blob=blob))
     text = render(
         "oci/boss.Dockerfile.j2",
         name=BOSS,
@@ -178,6 +184,7 @@ def _boss(lock: Lock) -> Draft:
         tree=not isinstance(source, RpmSource),
         install_to=(recipe.package.install_to or "").rstrip("/"),
         documents=f"/usr/share/doc/{recipe.full_name}" if papers else "",
+        bookkeeping=str(bookkeeping or ""),
     )
     return BOSS, epoch, inputs, text
 
