@@ -78,7 +78,7 @@ def bootstrapped(engine: Engine, tree: Path, tmp_path_factory: pytest.TempPathFa
         "RELEASE_PATH": RELEASE_PATH,
         "OS_KEY": OS_KEY,
         "RELEASE_KEY": RELEASE_KEY,
-        "PACKAGES": " ".join((*packages.WANTED, "miniboss")),
+        "PACKAGES": " ".join((*packages.WANTED, "miniboss-1.0.0")),
     }
     script = BOOTSTRAP
     for name, value in names.items():
