@@ -17,6 +17,7 @@ COMMANDS = {
     "init": "write a commented recipe to start from",
     "schema": "print the JSON Schema of a recipe",
     "show": "print a recipe as it is understood",
+    "bookkeeping": "check, query and compare the tables of calibration constants",
     "freeze": "fetch and check every input, write the lock",
     "render": "write the Dockerfile and its context",
     "build": "build the images from the lock",

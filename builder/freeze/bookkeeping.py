@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -50,7 +51,7 @@ def freeze_bookkeeping(
     wanted = loaded.recipe.bookkeeping
     if wanted is None:
         return FrozenBookkeeping({})
-    release = wanted.release or loaded.recipe.release.version
+    release = boss_release(loaded.recipe)
     kept = None if update or before is None else _kept(before, wanted, release, store)
     if kept is not None:
         book = snapshot.read(store.checked_path(kept.blob.digest), kept.source)
@@ -75,9 +76,9 @@ def read_source(
     """Read what a recipe names as the source of its bookkeeping, with the rows of all releases where that is files."""
     match wanted.source:
         case model.CsvTables(table=table, payloads=payloads):
-            return source.read_csv(loaded.resolve(table), loaded.resolve(payloads) if payloads else None)
+            return source.read_csv(_path(loaded, table), _path(loaded, payloads) if payloads else None)
         case model.DatabaseDump(file=file):
-            return source.read_database(loaded.resolve(file))
+            return source.read_database(_path(loaded, file))
         case model.MariaDb() as place:
             from builder.bookkeeping.server import Server, read_server
 
@@ -91,12 +92,18 @@ def read_source(
             return read_server(server, password, place.payloads, release)
 
 
+def _path(loaded: LoadedRecipe, file: model.FileRef) -> Path:
+    """Give the path of a file as messages name it, beside the recipe as that was named."""
+    shown = Path(loaded.where().file).parent / ".." / file.recipe / file.path
+    return Path(os.path.normpath(shown))
+
+
 def _kept(before: Lock, wanted: model.Bookkeeping, release: str, store: Store) -> Source | None:
     """Give the snapshot that a lock has of the same database of a server."""
     old, frozen = before.recipe.bookkeeping, before.sources.get(BOOKKEEPING)
     if old is None or frozen is None or not isinstance(wanted.source, model.MariaDb):
         return None
-    if old.source != wanted.source or (old.release or before.recipe.release.version) != release:
+    if old.source != wanted.source or boss_release(before.recipe) != release:
         return None
     if not store.has(frozen.blob.digest, frozen.blob.size):
         raise InputFailure(
@@ -140,3 +147,38 @@ def bookkeeping_files(recipe: model.Recipe) -> tuple[tuple[str, model.FileRef], 
             return ((f"{BOOKKEEPING}.dump", file),)
         case _:
             return ()
+
+
+def frozen_bookkeeping(lock: Lock, store: Store) -> Bookkeeping | None:
+    """Read the snapshot that a lock names; None where it names none, or the store does not have it (any more).
+
+    Raises WorkFailure where it is damaged.
+    """
+    frozen = lock.sources.get(BOOKKEEPING)
+    if frozen is None or not store.has(frozen.blob.digest, frozen.blob.size):
+        return None
+    return snapshot.read(store.checked_path(frozen.blob.digest), frozen.source)
+
+
+def unfrozen_bookkeeping(loaded: LoadedRecipe) -> Bookkeeping:
+    """Read the tables beside a recipe, as a freeze would; a server is asked by `freeze` alone.
+
+    Raises InputFailure where the recipe has no bookkeeping, or a source can not be read.
+    """
+    wanted = loaded.recipe.bookkeeping
+    if wanted is None:
+        raise InputFailure(f"{loaded.recipe.full_name} has no bookkeeping", location=loaded.where())
+    if isinstance(wanted.source, model.MariaDb):
+        raise InputFailure(
+            f"the bookkeeping of {loaded.recipe.full_name} comes from a server and is not frozen yet",
+            hint=f"boss-builder freeze {loaded.recipe.full_name}",
+            location=loaded.where("bookkeeping", "source"),
+        )
+    release = boss_release(loaded.recipe)
+    return read_source(loaded, wanted, release, {}).of_release(release)
+
+
+def boss_release(recipe: model.Recipe) -> str:
+    """Give the BossRelease of the rows that belong to a release."""
+    named = recipe.bookkeeping.release if recipe.bookkeeping else ""
+    return named or recipe.release.version

@@ -71,6 +71,7 @@ def freeze(
     with _one_freeze_at_a_time(store, progress) as kept, store.workspace("freeze") as workspace:
         downloader = Downloader(kept, progress)
         staging = Staging(store, workspace)
+        bookkeeping = freeze_bookkeeping(loaded, before, store, staging, environment, update=update)
         if before is not None and not update and _same_packages(before.recipe, loaded.recipe):
             _fetch_missing(before, store, downloader, staging)
             builder_image = before.builder_image
@@ -92,7 +93,6 @@ def freeze(
                 epoch=shared_epoch(loaded.recipe),
                 progress=progress,
             )
-        bookkeeping = freeze_bookkeeping(loaded, before, store, staging, environment, update=update)
         lock = Lock(
             version=LOCK_VERSION,
             recipe=loaded.recipe,
