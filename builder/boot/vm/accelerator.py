@@ -98,19 +98,28 @@ def problem_of_kvm(*, anew: bool = False) -> str:
         return f"there is no {DEVICE}"
     except OSError as error:
         return f"{DEVICE} does not open: {error.strerror}"
-    folder = cache_folder(os.environ)
-    kept = None if folder is None else folder / "kvm.json"
-    known = None if anew else _read(kept)
+    known = None if anew else _read(_kept())
     if known is not None:
         return known.problem
     with tempfile.TemporaryDirectory(prefix="boss-builder-kvm-") as scratch:
         disk = Path(scratch) / "disk"
         disk.write_bytes(BOOT_SECTOR)
         problem = _problem_of_boot(disk)
+    remember(problem)
+    return problem
+
+
+def remember(problem: str) -> None:
+    """Keep an answer: of the probe, or of a machine that stayed silent under KVM."""
+    kept = _kept()
     if kept is not None:
         with contextlib.suppress(OSError):
             write_atomically(kept, documents.compact(_Verdict(_running_host(), time.time(), problem)))
-    return problem
+
+
+def _kept() -> Path | None:
+    folder = cache_folder(os.environ)
+    return None if folder is None else folder / "kvm.json"
 
 
 class _Verdict(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ from typing import Self
 
 from builder.boot.shell.machine import ShellMachine
 from builder.boot.shell.ports import TRANSFER_SIZE, PortChannel, Ports
-from builder.boot.vm.accelerator import Accelerator, choose
+from builder.boot.vm.accelerator import Accelerator, choose, remember
 from builder.boot.vm.command import PROGRAM, UEFI_CODE, Files, Inherited, variables_of, words
 from builder.boot.vm.console import Console, events, meaning
 from builder.core.errors import HostFailure
@@ -96,7 +96,9 @@ class QemuMachine(ShellMachine):
         process = _Process(disk, config, folder, chosen, uefi=uefi, virtio=virtio)
         if chosen.name == "kvm" and accelerator is None and not process.alive(SIGN_OF_LIFE):
             process.stop()
-            chosen = Accelerator("tcg", f"under KVM the machine said nothing within {SIGN_OF_LIFE:g} s")
+            problem = f"under KVM the machine said nothing within {SIGN_OF_LIFE:g} s"
+            remember(problem)
+            chosen = Accelerator("tcg", problem)
             log.info("%s", chosen.title)
             process = _Process(disk, config, folder, chosen, uefi=uefi, virtio=virtio)
         channel = PortChannel(

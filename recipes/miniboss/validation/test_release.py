@@ -81,6 +81,7 @@ def test_a_run_without_constants_ends_the_job_with_1(host: Host, area: str, boss
         "RealizationSvc.RunIdList = {-1, 0, -1};",
         f'EvtDecay.userDecayTableName = "{area}/share/decay_cards/ee.dec";',
         "ApplicationMgr.EvtMax = 1;",
+        "BesRndmGenSvc.RndmSeed = 1;",
         'RootCnvSvc.digiRootOutputFile = "none.rtraw";',
     )
     words = " ".join("%s" for _ in lines)
