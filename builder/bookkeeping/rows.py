@@ -119,12 +119,30 @@ def _payload(table: RawTable, problems: list[Problem]) -> Payload | None:
             for name, cell in zip(names, cells[len(PAYLOAD_COLUMNS) :], strict=True)
         )
         rows.append(PayloadRow(software, parameters, run_from, run_to, constants, at))
+    rows = _empty_bytes(rows)
     for column, name in enumerate(names):
         kinds = {type(row.constants[column]).__name__ for row in rows}
         if len(kinds) > 1:
             message = f"{table.name}.{name} holds values of several kinds: {', '.join(sorted(kinds))}"
             problems.append(Problem(message, "a constant is a number, or a text, or bytes, in every row", table.at))
     return Payload(table.name, names, tuple(rows))
+
+
+def _empty_bytes(rows: list[PayloadRow]) -> list[PayloadRow]:
+    """Take an empty text among bytes for no bytes: mysqldump writes them so."""
+    kinds = [
+        {type(value) for value in column if value != ""} for column in zip(*(r.constants for r in rows), strict=True)
+    ]
+    return [
+        msgspec.structs.replace(
+            row,
+            constants=tuple(
+                b"" if value == "" and kind == {bytes} else value
+                for value, kind in zip(row.constants, kinds, strict=True)
+            ),
+        )
+        for row in rows
+    ]
 
 
 def _ordered(
