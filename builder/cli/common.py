@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -112,7 +113,16 @@ def fail(failure: Failure, *, as_json: bool) -> NoReturn:
 
 def show_json(value: Any) -> None:
     """Print a result for machines: one JSON document on stdout."""
-    click.echo(json.dumps(value, indent=2, sort_keys=True, default=str))
+    click.echo(json.dumps(_finite(value), indent=2, sort_keys=True, default=str, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """Give a value as JSON can hold it: an infinite number, which it can not, is null."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def progress_for(stream_is_terminal: bool | None = None) -> Progress:

@@ -22,6 +22,7 @@ COMMANDS = {
     "render": "write the Dockerfile and its context",
     "build": "build the images from the lock",
     "validate": "boot the images and run the validation suite in each",
+    "compare": "judge the physics of one release against another",
     "run": "open a shell, or run a command, in a release",
     "export": "write images, checksums and plain commands for use without this software",
     "list": "show what the store holds",
