@@ -25,6 +25,10 @@ _SQLITE = re.compile(
     r"""'(?:[^']++|'')*+' | "(?:[^"]++|"")*+" | `[^`]*+` | --[^\n]*+ | /\*.*?\*/ | ; | [^'"`;/-]++ | .""",
     re.DOTALL | re.VERBOSE,
 )
+_HEAD = re.compile(r"INSERT\s+INTO\s+[^()']{1,200}(?:\([^()']*+\))?\s*VALUES\s*(?=\()", re.IGNORECASE)
+_MYSQL_ROWS = re.compile(r"""'(?:[^'\\]++|\\.|'')*+' | [(),] | [^'(),]++ | .""", re.DOTALL | re.VERBOSE)
+_SQLITE_ROWS = re.compile(r"""'(?:[^']++|'')*+' | [(),] | [^'(),]++ | .""", re.DOTALL | re.VERBOSE)
+ROWS_AT_ONCE = 500
 _MARK = re.compile(r"\A(?:\s|--[^\n]*\n)*PRAGMA\s+foreign_keys", re.IGNORECASE)
 """With this line sqlite3's `.dump` begins."""
 _HARMLESS = re.compile(
@@ -57,7 +61,8 @@ def read_dump(text: str, shown: str) -> tuple[RawTable, ...]:
             columns[name] = names, at
             rows[name] = []
         elif _FILLS.match(statement) and not _HARMLESS.match(statement):
-            _fill(_parsed(statement, dialect, at), columns, rows, at)
+            for part in _parts(statement, dialect, at):
+                _fill(_parsed(part, dialect, at), columns, rows, at)
         elif not _HARMLESS.match(statement):
             words = " ".join(statement[:60].split()[:3])
             raise InputFailure(f"a dump does not say {words!r}", hint=_HINT, location=at)
@@ -90,6 +95,24 @@ def _statements(text: str, pattern: re.Pattern[str], shown: str) -> Iterator[tup
         line += piece.count("\n")
     if parts:
         raise InputFailure("the last statement does not end: the dump was cut", location=Location(shown, start))
+
+
+def _parts(statement: str, dialect: str, at: Location) -> Iterator[str]:
+    """Cut an INSERT of many rows into some of fewer, so that their trees do not fill the memory."""
+    head = _HEAD.match(statement)
+    if not head:
+        raise InputFailure("a table is filled with something other than rows", hint=_HINT, location=at)
+    pattern = _MYSQL_ROWS if dialect == "mysql" else _SQLITE_ROWS
+    depth, count, start = 0, 0, head.end()
+    for found in pattern.finditer(statement, head.end()):
+        piece = found.group()
+        depth += (piece == "(") - (piece == ")")
+        if piece == "," and depth == 0:
+            count += 1
+            if count % ROWS_AT_ONCE == 0:
+                yield head.group() + statement[start : found.start()]
+                start = found.end()
+    yield head.group() + statement[start:]
 
 
 def _parsed(statement: str, dialect: str, at: Location) -> exp.Expression:

@@ -11,7 +11,7 @@ from builder.bookkeeping.sqlite_file import MAGIC
 from builder.bookkeeping.table import CALIBRATION, Bookkeeping
 from builder.core.errors import InputFailure, Location
 
-MAXIMUM_DUMP = 32 << 20
+MAXIMUM_DUMP = 16 << 20
 """Bytes of a database as text."""
 MAXIMUM_DATABASE = 1 << 30
 

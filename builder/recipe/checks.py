@@ -133,18 +133,18 @@ class Checks:
         for nested in block.body.blocks:
             if nested.type == "observable":
                 attributes = {attribute.name: attribute for attribute in nested.body.attributes}
-                for kind, known in names.items():
-                    self._named(kind, known, nested, attributes)
+                for attribute, kind in (("samples", "sample"), ("reference", "reference")):
+                    for name, at in self._texts(attributes, attribute):
+                        self._named(kind, names[kind], nested, name, at)
 
-    def _named(self, kind: str, known: Collection[str], block: syntax.Block, given: Given) -> None:
-        name = self._value(given, kind)
-        if not self._complete or not isinstance(name, str) or name in known:
+    def _named(self, kind: str, known: Collection[str], block: syntax.Block, name: str, at: Location) -> None:
+        if not self._complete or name in known:
             return
         near = nearest(name, known)
         hint = f'did you mean "{near}"?' if near else f'add {kind} "NAME" {{ ... }} beside it'
         if known and not near:
             hint = f"known: {', '.join(known)}"
-        self._refuse(given[kind].value.at, f'there is no {kind} "{name}", which {block} names', hint)
+        self._refuse(at, f'there is no {kind} "{name}", which {block} names', hint)
 
 
 _CHECKS: dict[type[msgspec.Struct], Callable[[Checks, syntax.Block, Given], None]] = {

@@ -355,15 +355,17 @@ class Reference(_Block, frozen=True, kw_only=True):
 
 
 class Observable(_Block, frozen=True, kw_only=True):
-    """`observable "NAME" { ... }`: a quantity of a sample that is compared with a reference."""
+    """`observable "NAME" { ... }`: quantities of samples that are compared with a reference, all in one way."""
 
     labels: ClassVar[tuple[str, ...]] = ("name",)
 
     name: Name
-    title: Annotated[str, Meta(description="as reports call it; default: the histogram's own title")] = ""
-    sample: Name
-    histogram: Annotated[
-        Name, Meta(description="its name in the result; of an efficiency the stem of NAME_passed and NAME_total")
+    samples: Annotated[
+        tuple[Name, ...], Meta(min_length=1, description="the samples in which each histogram is compared")
+    ]
+    histograms: Annotated[
+        tuple[Name, ...],
+        Meta(min_length=1, description="names in the result; of an efficiency the stem of NAME_passed and NAME_total"),
     ]
     reference: Name
     test: Literal["chi2", "ks", "binomial-ratio"]

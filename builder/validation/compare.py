@@ -16,7 +16,7 @@ from builder.physics.report import Fact
 from builder.recipe.model import Validation
 from builder.store.shapes import SHAPES, Shape
 from builder.store.store import Store
-from builder.validation.physics import Samples, samples_of
+from builder.validation.physics import Samples, observables, samples_of
 from builder.validation.physics_report import PAGE, write_files
 from builder.validation.results import Length, Results, stored_results
 
@@ -105,17 +105,9 @@ def _named(validation: Validation | None, sample: str) -> tuple[Observable, ...]
     """Give the recipe's observables of a sample, each histogram once."""
     found: dict[str, Observable] = {}
     for asked in validation.observable if validation else ():
-        if asked.sample == sample:
-            observable = Observable(
-                name=asked.histogram,
-                title=asked.title,
-                sample=sample,
-                histogram=asked.histogram,
-                test=asked.test,
-                tolerance=asked.tolerance,
-                critical=asked.critical,
-            )
-            found.setdefault(asked.histogram, observable)
+        for observable in observables(asked):
+            if observable.sample == sample:
+                found.setdefault(observable.histogram, observable)
     return tuple(found.values())
 
 

@@ -20,6 +20,7 @@ from builder.physics.comparison import Measured, Planned, Unmeasured, compare
 from builder.physics.histograms import read_result
 from builder.physics.identity import Identity, Verdict, identity
 from builder.physics.model import Comparison, Judgement, Observable, State
+from builder.recipe import model as recipe
 from builder.recipe.model import Reference, Validation
 from builder.store.shapes import SHAPES, Shape
 from builder.store.store import Store
@@ -165,21 +166,33 @@ def _folder(data: bytes, title: str) -> Iterator[tuple[str, Measured | Unmeasure
 
 def plan(validation: Validation, samples: Samples, against: Mapping[str, Against]) -> list[Planned]:
     """Plan a comparison for each observable of a recipe."""
-    planned = []
-    for asked in validation.observable:
-        observable = Observable(
-            name=asked.name,
-            title=asked.title,
-            sample=asked.sample,
-            histogram=asked.histogram,
-            test=asked.test,
-            tolerance=asked.tolerance,
-            critical=asked.critical,
+    return [
+        Planned(
+            observable, against[asked.reference].title, _sample(samples, name), against[asked.reference].sample(name)
         )
-        other = against[asked.reference]
-        result = samples.get(asked.sample) or Unmeasured(f"the sample {asked.sample} was not run")
-        planned.append(Planned(observable, other.title, result, other.sample(asked.sample)))
-    return planned
+        for asked in validation.observable
+        for observable in observables(asked)
+        for name in (observable.sample,)
+    ]
+
+
+def observables(asked: recipe.Observable) -> Iterator[Observable]:
+    """Give each histogram of each sample that one block of a recipe names."""
+    for sample in asked.samples:
+        for histogram in asked.histograms:
+            yield Observable(
+                name=histogram,
+                title="",
+                sample=sample,
+                histogram=histogram,
+                test=asked.test,
+                tolerance=asked.tolerance,
+                critical=asked.critical,
+            )
+
+
+def _sample(samples: Samples, name: str) -> Measured | Unmeasured:
+    return samples.get(name) or Unmeasured(f"the sample {name} was not run")
 
 
 def suite(validation: Validation, results: Results, judgement: Judgement, others: tuple[OtherShape, ...]) -> Suite:
@@ -196,7 +209,7 @@ def _run_check(run: StoredRun) -> Check:
 
 
 def _comparison_check(comparison: Comparison) -> Check:
-    name = f"{comparison.observable.sample}::{comparison.observable.name}"
+    name = f"{comparison.observable.sample}::{comparison.observable.name} against {comparison.reference}"
     message = "" if comparison.state is State.GOOD else f"{comparison.state}: {comparison.message}"
     return Check(name=name, outcome=OUTCOMES[comparison.state], message=message)
 

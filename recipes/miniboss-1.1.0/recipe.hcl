@@ -25,93 +25,11 @@ validation {
     release = "miniboss-1.0.0"
   }
 
-  observable "ee-trk_eff_pt-previous" {
-    title     = "tracking efficiency against p_T"
-    sample    = "ee"
-    histogram = "trk_eff_pt"
-    reference = "previous"
-    test      = "binomial-ratio"
-    tolerance = 0.01
-  }
-
-  observable "ee-trk_eff_cos-previous" {
-    title     = "tracking efficiency against cos theta"
-    sample    = "ee"
-    histogram = "trk_eff_cos"
-    reference = "previous"
-    test      = "binomial-ratio"
-    tolerance = 0.01
-  }
-
-  observable "mumu-trk_eff_pt-previous" {
-    title     = "tracking efficiency against p_T"
-    sample    = "mumu"
-    histogram = "trk_eff_pt"
-    reference = "previous"
-    test      = "binomial-ratio"
-    tolerance = 0.01
-  }
-
-  observable "mumu-trk_eff_cos-previous" {
-    title     = "tracking efficiency against cos theta"
-    sample    = "mumu"
-    histogram = "trk_eff_cos"
-    reference = "previous"
-    test      = "binomial-ratio"
-    tolerance = 0.01
-  }
-
-  observable "ppbar-trk_eff_pt-previous" {
-    title     = "tracking efficiency against p_T"
-    sample    = "ppbar"
-    histogram = "trk_eff_pt"
-    reference = "previous"
-    test      = "binomial-ratio"
-    tolerance = 0.01
-  }
-
-  observable "ppbar-trk_eff_cos-previous" {
-    title     = "tracking efficiency against cos theta"
-    sample    = "ppbar"
-    histogram = "trk_eff_cos"
-    reference = "previous"
-    test      = "binomial-ratio"
-    tolerance = 0.01
-  }
-
-  observable "rhopi-trk_eff_pt-previous" {
-    title     = "tracking efficiency against p_T"
-    sample    = "rhopi"
-    histogram = "trk_eff_pt"
-    reference = "previous"
-    test      = "binomial-ratio"
-    tolerance = 0.01
-  }
-
-  observable "rhopi-trk_eff_cos-previous" {
-    title     = "tracking efficiency against cos theta"
-    sample    = "rhopi"
-    histogram = "trk_eff_cos"
-    reference = "previous"
-    test      = "binomial-ratio"
-    tolerance = 0.01
-  }
-
-  observable "kskpi-trk_eff_pt-previous" {
-    title     = "tracking efficiency against p_T"
-    sample    = "kskpi"
-    histogram = "trk_eff_pt"
-    reference = "previous"
-    test      = "binomial-ratio"
-    tolerance = 0.01
-  }
-
-  observable "kskpi-trk_eff_cos-previous" {
-    title     = "tracking efficiency against cos theta"
-    sample    = "kskpi"
-    histogram = "trk_eff_cos"
-    reference = "previous"
-    test      = "binomial-ratio"
-    tolerance = 0.01
+  observable "tracking-efficiency-of-the-previous-release" {
+    samples    = ["ee", "mumu", "ppbar", "rhopi", "kskpi"]
+    histograms = ["trk_eff_pt", "trk_eff_cos"]
+    reference  = "previous"
+    test       = "binomial-ratio"
+    tolerance  = 0.01
   }
 }

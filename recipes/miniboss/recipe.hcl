@@ -114,282 +114,99 @@ validation {
     seed            = 4242
   }
 
-  observable "ee-mass" {
-    title     = "m(e+ e-)"
-    sample    = "ee"
-    histogram = "mass"
-    reference = "data"
-    test      = "ks"
-    tolerance = 0.03
+  observable "tracking-efficiency" {
+    samples    = ["ee", "mumu", "ppbar", "rhopi", "kskpi"]
+    histograms = ["trk_eff_pt", "trk_eff_cos"]
+    reference  = "data"
+    test       = "binomial-ratio"
+    tolerance  = 0.01
   }
 
-  observable "ee-e_over_p" {
-    title     = "E/p"
-    sample    = "ee"
-    histogram = "e_over_p"
-    reference = "data"
-    test      = "ks"
-    tolerance = 0.03
+  observable "momentum-resolution" {
+    samples    = ["ee", "mumu", "ppbar"]
+    histograms = ["dp_over_p"]
+    reference  = "data"
+    test       = "ks"
+    tolerance  = 0.03
   }
 
-  observable "ee-cos" {
-    title     = "cos theta of the positron"
-    sample    = "ee"
-    histogram = "cos_positive"
-    reference = "data"
-    test      = "chi2"
-    tolerance = 0.05
+  observable "ee-spectra" {
+    samples    = ["ee"]
+    histograms = ["mass", "e_over_p", "acollinearity"]
+    reference  = "data"
+    test       = "ks"
+    tolerance  = 0.03
   }
 
-  observable "ee-acollinearity" {
-    title     = "acollinearity"
-    sample    = "ee"
-    histogram = "acollinearity"
-    reference = "data"
-    test      = "ks"
-    tolerance = 0.03
+  observable "ee-angles" {
+    samples    = ["ee"]
+    histograms = ["cos_positive"]
+    reference  = "data"
+    test       = "chi2"
+    tolerance  = 0.05
   }
 
-  observable "ee-trk_eff_pt" {
-    title     = "tracking efficiency against p_T"
-    sample    = "ee"
-    histogram = "trk_eff_pt"
-    reference = "data"
-    test      = "binomial-ratio"
-    tolerance = 0.01
+  observable "mumu-spectra" {
+    samples    = ["mumu"]
+    histograms = ["mass", "p"]
+    reference  = "data"
+    test       = "ks"
+    tolerance  = 0.03
   }
 
-  observable "ee-trk_eff_cos" {
-    title     = "tracking efficiency against cos theta"
-    sample    = "ee"
-    histogram = "trk_eff_cos"
-    reference = "data"
-    test      = "binomial-ratio"
-    tolerance = 0.01
+  observable "mumu-angles" {
+    samples    = ["mumu"]
+    histograms = ["cos_positive"]
+    reference  = "data"
+    test       = "chi2"
+    tolerance  = 0.05
   }
 
-  observable "mumu-mass" {
-    title     = "m(mu+ mu-)"
-    sample    = "mumu"
-    histogram = "mass"
-    reference = "data"
-    test      = "ks"
-    tolerance = 0.03
+  observable "ppbar-spectra" {
+    samples    = ["ppbar"]
+    histograms = ["bst_p", "mpp", "deltatof"]
+    reference  = "data"
+    test       = "ks"
+    tolerance  = 0.03
   }
 
-  observable "mumu-cos" {
-    title     = "cos theta of the mu+"
-    sample    = "mumu"
-    histogram = "cos_positive"
-    reference = "data"
-    test      = "chi2"
-    tolerance = 0.05
+  observable "ppbar-angles" {
+    samples    = ["ppbar"]
+    histograms = ["bst_cos"]
+    reference  = "data"
+    test       = "chi2"
+    tolerance  = 0.05
   }
 
-  observable "mumu-p" {
-    title     = "momentum"
-    sample    = "mumu"
-    histogram = "p"
-    reference = "data"
-    test      = "ks"
-    tolerance = 0.03
+  observable "rhopi-spectra" {
+    samples    = ["rhopi"]
+    histograms = ["m_gg", "chi2_4c"]
+    reference  = "data"
+    test       = "ks"
+    tolerance  = 0.03
   }
 
-  observable "mumu-trk_eff_pt" {
-    title     = "tracking efficiency against p_T"
-    sample    = "mumu"
-    histogram = "trk_eff_pt"
-    reference = "data"
-    test      = "binomial-ratio"
-    tolerance = 0.01
+  observable "rhopi-masses" {
+    samples    = ["rhopi"]
+    histograms = ["m_pippim", "m_pippi0", "cos_normal"]
+    reference  = "data"
+    test       = "chi2"
+    tolerance  = 0.05
   }
 
-  observable "mumu-trk_eff_cos" {
-    title     = "tracking efficiency against cos theta"
-    sample    = "mumu"
-    histogram = "trk_eff_cos"
-    reference = "data"
-    test      = "binomial-ratio"
-    tolerance = 0.01
+  observable "kskpi-spectra" {
+    samples    = ["kskpi"]
+    histograms = ["ks_m", "ks_dl", "chi2_4c"]
+    reference  = "data"
+    test       = "ks"
+    tolerance  = 0.03
   }
 
-  observable "ppbar-bst_p" {
-    title     = "momentum in the J/psi frame"
-    sample    = "ppbar"
-    histogram = "bst_p"
-    reference = "data"
-    test      = "ks"
-    tolerance = 0.03
-  }
-
-  observable "ppbar-bst_cos" {
-    title     = "cos theta in the J/psi frame"
-    sample    = "ppbar"
-    histogram = "bst_cos"
-    reference = "data"
-    test      = "chi2"
-    tolerance = 0.05
-  }
-
-  observable "ppbar-mpp" {
-    title     = "m(p p-bar)"
-    sample    = "ppbar"
-    histogram = "mpp"
-    reference = "data"
-    test      = "ks"
-    tolerance = 0.03
-  }
-
-  observable "ppbar-deltatof" {
-    title     = "difference of flight times"
-    sample    = "ppbar"
-    histogram = "deltatof"
-    reference = "data"
-    test      = "ks"
-    tolerance = 0.05
-  }
-
-  observable "ppbar-trk_eff_pt" {
-    title     = "tracking efficiency against p_T"
-    sample    = "ppbar"
-    histogram = "trk_eff_pt"
-    reference = "data"
-    test      = "binomial-ratio"
-    tolerance = 0.01
-  }
-
-  observable "ppbar-trk_eff_cos" {
-    title     = "tracking efficiency against cos theta"
-    sample    = "ppbar"
-    histogram = "trk_eff_cos"
-    reference = "data"
-    test      = "binomial-ratio"
-    tolerance = 0.01
-  }
-
-  observable "rhopi-m_pippim" {
-    title     = "m(pi+ pi-)"
-    sample    = "rhopi"
-    histogram = "m_pippim"
-    reference = "data"
-    test      = "chi2"
-    tolerance = 0.05
-  }
-
-  observable "rhopi-m_pippi0" {
-    title     = "m(pi+ pi0)"
-    sample    = "rhopi"
-    histogram = "m_pippi0"
-    reference = "data"
-    test      = "chi2"
-    tolerance = 0.05
-  }
-
-  observable "rhopi-m_gg" {
-    title     = "m(gamma gamma)"
-    sample    = "rhopi"
-    histogram = "m_gg"
-    reference = "data"
-    test      = "ks"
-    tolerance = 0.03
-  }
-
-  observable "rhopi-cos_normal" {
-    title     = "cos theta of the decay plane's normal"
-    sample    = "rhopi"
-    histogram = "cos_normal"
-    reference = "data"
-    test      = "chi2"
-    tolerance = 0.05
-  }
-
-  observable "rhopi-chi2_4c" {
-    title     = "chi2 of the 4C fit"
-    sample    = "rhopi"
-    histogram = "chi2_4c"
-    reference = "data"
-    test      = "ks"
-    tolerance = 0.05
-  }
-
-  observable "rhopi-trk_eff_pt" {
-    title     = "tracking efficiency against p_T"
-    sample    = "rhopi"
-    histogram = "trk_eff_pt"
-    reference = "data"
-    test      = "binomial-ratio"
-    tolerance = 0.01
-  }
-
-  observable "rhopi-trk_eff_cos" {
-    title     = "tracking efficiency against cos theta"
-    sample    = "rhopi"
-    histogram = "trk_eff_cos"
-    reference = "data"
-    test      = "binomial-ratio"
-    tolerance = 0.01
-  }
-
-  observable "kskpi-ks_m" {
-    title     = "m(pi+ pi-) of the K_S"
-    sample    = "kskpi"
-    histogram = "ks_m"
-    reference = "data"
-    test      = "ks"
-    tolerance = 0.03
-  }
-
-  observable "kskpi-ks_dl" {
-    title     = "decay length of the K_S"
-    sample    = "kskpi"
-    histogram = "ks_dl"
-    reference = "data"
-    test      = "ks"
-    tolerance = 0.03
-  }
-
-  observable "kskpi-kspi_m" {
-    title     = "m(K_S pi)"
-    sample    = "kskpi"
-    histogram = "kspi_m"
-    reference = "data"
-    test      = "chi2"
-    tolerance = 0.05
-  }
-
-  observable "kskpi-kpi_m" {
-    title     = "m(K pi)"
-    sample    = "kskpi"
-    histogram = "kpi_m"
-    reference = "data"
-    test      = "chi2"
-    tolerance = 0.05
-  }
-
-  observable "kskpi-chi2_4c" {
-    title     = "chi2 of the 4C fit"
-    sample    = "kskpi"
-    histogram = "chi2_4c"
-    reference = "data"
-    test      = "ks"
-    tolerance = 0.05
-  }
-
-  observable "kskpi-trk_eff_pt" {
-    title     = "tracking efficiency against p_T"
-    sample    = "kskpi"
-    histogram = "trk_eff_pt"
-    reference = "data"
-    test      = "binomial-ratio"
-    tolerance = 0.01
-  }
-
-  observable "kskpi-trk_eff_cos" {
-    title     = "tracking efficiency against cos theta"
-    sample    = "kskpi"
-    histogram = "trk_eff_cos"
-    reference = "data"
-    test      = "binomial-ratio"
-    tolerance = 0.01
+  observable "kskpi-masses" {
+    samples    = ["kskpi"]
+    histograms = ["kspi_m", "kpi_m"]
+    reference  = "data"
+    test       = "chi2"
+    tolerance  = 0.05
   }
 }

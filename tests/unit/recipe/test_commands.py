@@ -168,7 +168,7 @@ def test_show_prints_hcl_with_everything_in_it(run: Any):
     assert 'modules  = ["puppet/modules/site"] # in el' in text
     assert 'command = ["/bin/sh", "-c", "echo $${HOME}"]' in text
     assert formatted(text.encode(), "x").decode() == text
-    assert "tolerance = 0.005" in text
+    assert "tolerance  = 0.005" in text
     assert '  source "csv" {\n    table    = "bookkeeping/CalVtxLumVer.csv"' in text
 
 

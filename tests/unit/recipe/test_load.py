@@ -288,8 +288,8 @@ def test_a_bookkeeping_from_a_server_has_the_usual_names_by_default(write: Any):
 def test_what_the_base_compares_is_kept_and_changed_one_by_one(write: Any):
     path = write(
         'release "bad" "1" {\n  extends = "whole-1.0"\n  title = "x"\n  date = "2020-01-01"\n  license = "x"\n}\n'
-        'validation {\n  observable "mass" {\n    tolerance = 1\n  }\n  observable "angle" {\n    sample = "rhopi"\n'
-        '    histogram = "angle"\n    reference = "data"\n    test = "chi2"\n  }\n}\n'
+        'validation {\n  observable "mass" {\n    tolerance = 1\n  }\n  observable "angle" {\n    samples = ["rhopi"]\n'
+        '    histograms = ["angle"]\n    reference = "data"\n    test = "chi2"\n  }\n}\n'
     )
     validation = load(path, {}, {}).recipe.validation
     assert [(o.name, o.test, o.tolerance) for o in validation.observable] == [

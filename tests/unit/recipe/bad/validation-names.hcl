@@ -24,22 +24,22 @@ validation {
   }
 
   observable "mass" {
-    sample    = "rhopy"
-    histogram = "mpp"
+    samples    = ["rhopy"]
+    histograms = ["mpp"]
     reference = "previous"
     test      = "ks"
   }
 
   observable "mass" {
-    sample    = "zzz"
-    histogram = "mpp"
+    samples    = ["zzz"]
+    histograms = ["mpp"]
     reference = "previous"
     test      = "ks"
   }
 
   observable "other" {
-    sample    = "zzz"
-    histogram = "a/b"
+    samples    = ["zzz"]
+    histograms = ["a/b"]
     reference = "previous"
     test      = "anderson"
   }

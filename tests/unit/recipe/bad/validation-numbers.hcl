@@ -35,24 +35,24 @@ validation {
   }
 
   observable "mass" {
-    sample    = "rhopi"
-    histogram = "mpp"
+    samples    = ["rhopi"]
+    histograms = ["mpp"]
     reference = "data"
     test      = "ks"
     tolerance = -0.1
   }
 
   observable "angle" {
-    sample    = "rhopi"
-    histogram = "angle"
+    samples    = ["rhopi"]
+    histograms = ["angle"]
     reference = "data"
     test      = "ks"
     tolerance = "0.1"
   }
 
   observable "p" {
-    sample    = "rhopi"
-    histogram = "p"
+    samples    = ["rhopi"]
+    histograms = ["p"]
     reference = "data"
     test      = "ks"
     tolerance = 1.5

@@ -109,19 +109,19 @@ validation {
   }
 
   observable "tracking-efficiency" {
-    sample    = "rhopi"
-    histogram = "trk_eff_pt"
-    reference = "previous"
-    test      = "binomial-ratio"
-    tolerance = 0.005
+    samples    = ["rhopi"]
+    histograms = ["trk_eff_pt"]
+    reference  = "previous"
+    test       = "binomial-ratio"
+    tolerance  = 0.005
   }
 
   observable "mass" {
-    sample    = "rhopi"
-    histogram = "mpp"
-    reference = "data"
-    test      = "ks"
-    critical  = false
+    samples    = ["rhopi"]
+    histograms = ["mpp"]
+    reference  = "data"
+    test       = "ks"
+    critical   = false
   }
 }
 
