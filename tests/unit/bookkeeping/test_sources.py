@@ -168,6 +168,17 @@ def test_a_dump_of_mysqldump_is_read(file: Any):
     assert payload.rows[0].constants == (-0.0015, "x", b"\0\xff")
 
 
+@pytest.mark.parametrize("mark", ["", "PRAGMA foreign_keys=OFF;\n"])
+def test_an_insert_of_many_rows_is_read_whole(file: Any, mark: Any):
+    table = (
+        "CREATE TABLE CalVtxLumVer (BossRelease text, DataType text, RunFrom int, RunTo int, SftVer text, ParVer text);"
+    )
+    rows = [f"('1.0','Mdc''),(',{n},{n},'a,b',NULL)" for n in range(1_203)]
+    value = read_database(file("d.sql", f"{mark}{table}\nINSERT INTO CalVtxLumVer VALUES {','.join(rows)};\n"))
+    assert [row.run_from for row in value.rows] == list(range(1_203))
+    assert {(row.data_type, row.software) for row in value.rows} == {("Mdc'),(", "a,b")}
+
+
 def test_a_dump_and_a_file_of_sqlite_say_the_same(file: Any):
     with closing(sqlite3.connect("d.db")) as connection:
         connection.executescript(

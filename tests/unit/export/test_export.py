@@ -15,7 +15,7 @@ from builder.core.errors import InputFailure, WorkFailure
 from builder.core.progress import NoProgress
 from builder.export.export import Exported, export
 from builder.export.names import docker_name
-from builder.recipe.model import FileRef, Puppet, Release
+from builder.recipe.model import Bookkeeping, CsvTables, FileRef, Puppet, Release
 from builder.store import oci
 from builder.store.shapes import SHAPES, Shape
 from tests.unit.export.release import RELEASE, Site, directory, link, regular, tar, vm_config
@@ -218,6 +218,25 @@ def test_howto_describes_what_is_there_and_its_commands_are_a_shells(built, tmp_
         assert (tmp_path / "x" / f"{RELEASE}.{suffix}").exists() or f"work/{RELEASE}.{suffix}" in text
     assert "the operating system tiny 1 stands in for an Enterprise Linux" in text
     assert not re.search(r"\n{3,}|[ \t]$|\{[{%]", text.replace("{{.Id}} {{.Created}}", ""), re.MULTILINE)
+
+
+def test_the_snapshot_of_the_bookkeeping_and_its_tables_are_among_the_inputs(built, tmp_path):
+    table = FileRef("tiny-1.0", "CalVtxLumVer.csv")
+    bookkeeping = Bookkeeping(source=CsvTables(table=table), install_to="/opt/boss/db/offlinedb.db")
+    built.lock = msgspec.structs.replace(
+        built.lock, recipe=msgspec.structs.replace(built.lock.recipe, bookkeeping=bookkeeping)
+    )
+    built.source("bookkeeping", "snapshot://tiny-1.0/offlinedb.db", b"SQLite", "snapshot")
+    built.source("bookkeeping.table", str(table), b"BossRelease,...")
+    built.put_image("oci")
+    run(built, tmp_path / "x", "oci", with_inputs=True)
+    out = tmp_path / "x"
+    assert (out / "recipes/tiny-1.0/CalVtxLumVer.csv").read_bytes() == b"BossRelease,..."
+    assert (out / "inputs/sources/bookkeeping/offlinedb.db").read_bytes() == b"SQLite"
+    assert (out / "inputs/sources/bookkeeping.table/CalVtxLumVer.csv").exists()
+    assert (out / "inputs/context/boss/bookkeeping/offlinedb.db.tar").exists()
+    text = (out / "HOWTO.md").read_text("utf-8")
+    assert "install -D --mode 0444 inputs/sources/bookkeeping/offlinedb.db $root/opt/boss/db/offlinedb.db" in text
 
 
 @pytest.mark.parametrize(("bus", "into", "out"), [("nvme", "nvme1n1", "nvme2n1"), ("virtio", "vdb", "vdc")])

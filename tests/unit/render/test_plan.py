@@ -1,5 +1,6 @@
 """The plan of a build: keys that depend on everything that matters and on nothing else, and exact rendered text."""
 
+import dataclasses
 import datetime as dt
 import io
 import tarfile
@@ -13,6 +14,8 @@ from builder.core.errors import InputFailure
 from builder.inside.canonical import DIRECTORY, HARD_LINK, REGULAR, Entry, write_tar
 from builder.lock.model import LOCK_VERSION, Blob, Lock, Repository, RpmPackage, Signature, Source, Verdict
 from builder.recipe.model import (
+    Bookkeeping,
+    CsvTables,
     Document,
     ExternalLibrary,
     FileRef,
@@ -161,6 +164,27 @@ def test_the_rendered_texts_are_the_reviewed_ones():
     golden("install.sh", texts["boss/install.sh"])
 
 
+def with_bookkeeping(content: Blob, install_to: str = "/opt/boss/db/offlinedb.db") -> Lock:
+    source = CsvTables(table=FileRef("tiny", "CalVtxLumVer.csv"))
+    recipe = msgspec.structs.replace(RECIPE, bookkeeping=Bookkeeping(source=source, install_to=install_to))
+    kept = Source(source="snapshot://Tiny-1.0/offlinedb.db", blob=content, kind="snapshot")
+    return lock(recipe=recipe, sources=lock().sources | {"bookkeeping": kept})
+
+
+def test_the_snapshot_of_the_bookkeeping_renews_the_stage_of_boss_alone():
+    before = keys(with_bookkeeping(blob("one")))
+    assert changed(keys(lock()), before) == ["boss"]
+    assert changed(before, keys(with_bookkeeping(blob("two")))) == ["boss"]
+    assert changed(before, keys(with_bookkeeping(blob("one"), "/opt/x.db"))) == ["boss"]
+
+
+def test_the_snapshot_comes_after_the_packages_to_its_place():
+    (*_, boss) = plan(with_bookkeeping(blob("one")), TOOLS).stages
+    *_, last = boss.instructions.strip().splitlines()
+    assert last == "ADD boss/bookkeeping/offlinedb.db.tar /opt/boss/db/"
+    golden("bookkeeping.Dockerfile", boss.instructions)
+
+
 def entry(path: str, kind: bytes = REGULAR, link: str = "") -> tuple:
     return Entry(path.encode(), kind, 0o600, 5, 5, 7, link=link.encode()), None
 
@@ -199,6 +223,17 @@ def test_an_archive_in_any_compression_gives_the_same_context(store, tmp_path, m
     expected = io.BytesIO()
     write_tar([(Entry(b"data", REGULAR, 0o644, 0, 0, 99, 4), lambda: io.BytesIO(b"data"))], expected)
     assert (tmp_path / "context/library-table/tree.tar").read_bytes() == expected.getvalue()
+
+
+def test_the_snapshot_stands_in_its_context_for_nobody_to_write(store, tmp_path):
+    content = Blob(digest=store.put(b"SQLite"), size=6)
+    (*_, stage) = plan(with_bookkeeping(content), TOOLS).stages
+    alone = dataclasses.replace(stage, inputs=tuple(i for i in stage.inputs if "bookkeeping" in i.path))
+    write_inputs(alone, store, tmp_path / "context")
+    with tarfile.open(tmp_path / "context/boss/bookkeeping/offlinedb.db.tar") as archive:
+        (member,) = archive.getmembers()
+        assert (member.name, oct(member.mode), member.uid, member.mtime) == ("offlinedb.db", "0o444", 0, stage.epoch)
+        assert archive.extractfile(member).read() == b"SQLite"
 
 
 @pytest.mark.parametrize("data", [b"", b"no archive", b"\x1f\x8b\x08\x00broken"])
