@@ -45,14 +45,16 @@ def read_table(path: Path, name: str, shown: str) -> RawTable:
 
 def payload_files(folder: Path) -> tuple[Path, ...]:
     """Give the tables of a folder: every NAME.csv, sorted. Raises InputFailure for anything else in it, or nothing."""
-    found = sorted(folder.iterdir())
+    at = Location(str(folder))
+    try:
+        found = sorted(folder.iterdir())
+    except OSError as error:
+        raise InputFailure(f"the folder can not be read: {error.strerror}", location=at) from error
     others = [path.name for path in found if path.suffix != SUFFIX or not path.is_file()]
     if others or not found:
         said = f"it holds {others[0]!r}" if others else "it is empty"
-        raise InputFailure(
-            f"a folder of payload tables holds NAME.csv alone; {said}", hint="one file for each table",
-            location=Location(str(folder)),
-        )  # fmt: skip
+        message = f"a folder of payload tables holds NAME.csv alone; {said}"
+        raise InputFailure(message, hint="one file for each table", location=at)
     return tuple(found)
 
 

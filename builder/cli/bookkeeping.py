@@ -58,7 +58,7 @@ release_option = click.option(
 )
 payloads_option = click.option(
     "--payloads",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=click.Path(path_type=Path),
     help="A folder of payload tables (NAME.csv) that belong to a FILE of CSV.",
 )
 

@@ -55,6 +55,8 @@ def parse(words: list[str]) -> None:
     command = GROUP.get_command(click.Context(GROUP), words[0])
     if command is None:
         raise click.UsageError(f"no command {words[0]!r}")
+    if isinstance(command, click.Group) and (inner := command.commands.get(words[1])):
+        command, words = inner, words[1:]
     if words[1:2] not in (["--help"], ["-h"]):
         command.make_context(words[0], list(words[1:]))
 
@@ -108,7 +110,8 @@ def test_a_page_of_commands_is_that_of_a_command():
 def test_the_synopsis_has_the_options_that_the_command_has(command: str):
     found = GROUP.get_command(click.Context(GROUP), command)
     assert found is not None
-    options = [p for p in found.params if isinstance(p, click.Option)]
+    commands = [found, *(found.commands.values() if isinstance(found, click.Group) else [])]
+    options = [p for one in commands for p in one.params if isinstance(p, click.Option)]
     shown = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", " ".join(synopses(DOCS / "commands" / f"{command}.md"))))
     known = {name for option in options for name in option.opts}
     missing = {option.name for option in options if not shown & set(option.opts)} - EVERYWHERE
@@ -145,7 +148,9 @@ def test_the_examples_of_help_are_examples_that_parse():
     for name in COMMANDS:
         command = GROUP.get_command(click.Context(GROUP), name)
         assert command is not None
-        for line in f"{command.epilog or ''}\n{cli.epilog}".splitlines():
+        inner = command.commands.values() if isinstance(command, click.Group) else ()
+        epilogs = [one.epilog or "" for one in (cli, command, *inner)]
+        for line in "\n".join(epilogs).splitlines():
             match = CALL.search(line)
             if match:
                 parse(shlex.split(re.split(r" [|<>] ", match[1])[0]))

@@ -74,6 +74,7 @@ def test_check_of_a_file_may_be_told_of_its_payload_tables(release: Any):
     result = run("check", table, "--accept", "gap", "--payloads", table.with_name("payloads"))
     assert result.exit_code == 1
     assert "no-payload: 1.0 Mdc 20..30: MdcCalConst has no constants 1.0/1 for the runs 30" in result.stdout
+    assert "none: the folder can not be read" in run("check", table, "--payloads", "none").stderr
     assert "--payloads belongs to a FILE" in run("check", "tiny-1.0", "--payloads", release.folder).stderr
 
 
