@@ -6,6 +6,7 @@ Reading and testing is the business of `builder.physics`; here it is decided wha
 from __future__ import annotations
 
 import io
+import itertools
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -99,18 +100,34 @@ def _other_shapes(store: Store, results: Results, rate: float) -> Iterator[Other
     """Compare short runs with those of every shape before this one."""
     short = samples_of(store, results, "short")
     for shape in SHAPES[: SHAPES.index(results.shape)]:
-        other = stored_results(store, results.release, shape)
-        if other is not None and other.lock == results.lock:
-            yield OtherShape((shape, results.shape), identity(samples_of(store, other, "short"), short, rate))
+        other = _short_runs(store, results.release, shape, results.lock)
+        if other is not None:
+            yield OtherShape((shape, results.shape), _identity(other, short, rate))
 
 
 def shape_pairs(store: Store, lock: Lock, rate: float) -> Iterator[OtherShape]:
     """Compare the short runs of every two shapes of a lock that the store holds results of."""
     digest = str(Digest.of(lock_file.encode(lock)))
-    for shape in SHAPES:
-        results = stored_results(store, lock.recipe.full_name, shape)
-        if results is not None and results.lock == digest:
-            yield from _other_shapes(store, results, rate)
+    runs = {shape: _short_runs(store, lock.recipe.full_name, shape, digest) for shape in SHAPES}
+    known = {shape: found for shape, found in runs.items() if found is not None}
+    for one, two in itertools.combinations(known, 2):
+        yield OtherShape((one, two), _identity(known[one], known[two], rate))
+
+
+def _short_runs(store: Store, release: str, shape: Shape, lock: str) -> Samples | Failure | None:
+    """Read the short runs of a shape that was made from a lock; None without them, a Failure where they are damaged."""
+    try:
+        results = stored_results(store, release, shape)
+    except Failure as failure:
+        return failure
+    return samples_of(store, results, "short") if results is not None and results.lock == lock else None
+
+
+def _identity(first: Samples | Failure, second: Samples | Failure, rate: float) -> Identity:
+    if isinstance(first, Failure) or isinstance(second, Failure):
+        damaged = tuple(str(side) for side in (first, second) if isinstance(side, Failure))
+        return Identity(verdict=Verdict.UNKNOWN, histograms=0, not_measured=damaged)
+    return identity(first, second, rate)
 
 
 def samples_of(store: Store, results: Results, length: Length) -> Samples:

@@ -129,6 +129,8 @@ def _fetch(sample: Sample, guest: str, machine: Machine, work: Path) -> bytes:
     if question.exit_code or not question.stdout.strip().isdigit():
         raise WorkFailure(f"the jobs ended well and wrote no {sample.result}")
     size = int(question.stdout)
+    if size == 0:
+        raise WorkFailure(f"the jobs ended well and left {sample.result} empty")
     if size > RESULT_LIMIT:
         raise WorkFailure(f"{sample.result} has {size} bytes; histograms have at most {RESULT_LIMIT}")
     target = work / f"{sample.result}.result"
