@@ -24,6 +24,8 @@ READ_LIMIT = 60
 """Seconds between two pieces of an answer."""
 LOCK_LIMIT = 10
 """Seconds to wait for a table that somebody has locked."""
+MAXIMUM_BYTES = 512 << 20
+"""Of texts and bytes of a table."""
 NO_TABLE_OR_DATABASE = frozenset({ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR})
 NO_ACCESS = frozenset({ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR, 1698})
 """1698: ACCESS_DENIED_NO_PASSWORD_ERROR."""
@@ -101,8 +103,17 @@ def _table(connection: Connection[Cursor], name: str, at: Location, release: str
             () if release is None else (release,),
         )
         columns = tuple(str(column[0]) for column in cursor.description or ())
-        rows = tuple((at, tuple(_cell(value) for value in row)) for row in cursor)
-    return RawTable(name, columns, rows, at)
+        rows: list[tuple[Location, tuple[Cell, ...]]] = []
+        size = 0
+        for row in cursor:
+            cells = tuple(_cell(value) for value in row)
+            size += sum(len(cell) for cell in cells if isinstance(cell, str | bytes))
+            if size > MAXIMUM_BYTES:
+                raise InputFailure(
+                    f"{name} holds more than {MAXIMUM_BYTES} bytes", hint="name other tables", location=at
+                )
+            rows.append((at, cells))
+    return RawTable(name, columns, tuple(rows), at)
 
 
 def _order(connection: Connection[Cursor], name: str) -> str:

@@ -271,6 +271,13 @@ def test_a_table_of_another_shape_is_refused(offlinedb: MariaDb):
     assert "t0 is not a constant: NULL" in refused(InputFailure, place(offlinedb), payloads=["MdcCalConst"])
 
 
+def test_a_table_that_would_fill_the_memory_is_refused(offlinedb: MariaDb, monkeypatch: Any):
+    monkeypatch.setattr(server_module, "MAXIMUM_BYTES", 1000)
+    offlinedb.run("insert into offlinedb.MucCalConst values ('1.0', '2', 1, 9, 0.5, repeat('x', 2000), '')")
+    told = refused(InputFailure, place(offlinedb), payloads=["MucCalConst"])
+    assert "MucCalConst holds more than 1000 bytes" in told
+
+
 def test_a_locked_table_is_not_waited_for_without_end(offlinedb: MariaDb, monkeypatch: Any):
     monkeypatch.setattr(server_module, "LOCK_LIMIT", 1)
     with offlinedb.connect() as connection, connection.cursor() as cursor:
