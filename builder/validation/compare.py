@@ -97,18 +97,28 @@ def _plan(validation: Validation | None, samples: Samples, against: Samples, bef
         result = samples.get(sample) or Unmeasured(f"the release has no sample {sample}")
         other = against.get(sample) or Unmeasured(f"{before.release} has no sample {sample}")
         named = _named(validation, sample)
-        for observable in (*named, *_unnamed(sample, (result, other), named)):
+        all_of_it = (*named, *_unnamed(sample, (result, other), named))
+        for observable in all_of_it:
             yield Planned(observable, before.release, result, other)
+        if not all_of_it:  # neither release measured anything of it, which is no pass
+            nothing = Observable(name="histograms", title="", sample=sample, histogram="histograms", test="chi2")
+            why = result.why if isinstance(result, Unmeasured) else f"{result.result.where} has no histograms"
+            yield Planned(nothing, before.release, Unmeasured(why), other)
 
 
 def _named(validation: Validation | None, sample: str) -> tuple[Observable, ...]:
-    """Give the recipe's observables of a sample, each histogram once."""
-    found: dict[str, Observable] = {}
+    """Give the recipe's observables of a sample, each histogram and each efficiency once."""
+    found: dict[tuple[str, bool], Observable] = {}
     for asked in validation.observable if validation else ():
         for observable in observables(asked):
             if observable.sample == sample:
-                found.setdefault(observable.histogram, observable)
+                found.setdefault(_key(observable), observable)
     return tuple(found.values())
+
+
+def _key(observable: Observable) -> tuple[str, bool]:
+    """Tell observables apart: an efficiency may have the name of a histogram."""
+    return observable.histogram, observable.test == "binomial-ratio"
 
 
 def _unnamed(sample: str, sides: Sequence[Measured | Unmeasured], named: Sequence[Observable]) -> Iterator[Observable]:
@@ -117,9 +127,11 @@ def _unnamed(sample: str, sides: Sequence[Measured | Unmeasured], named: Sequenc
     passed, total = SUFFIXES
     stems = {name.removesuffix(passed) for name in names if name.endswith(passed)}
     stems = {stem for stem in stems if stem + total in names}
-    known = {observable.histogram for observable in named}
-    for stem in sorted(stems - known):
-        yield Observable(name=stem, title="", sample=sample, histogram=stem, test="binomial-ratio", critical=False)
     parts = {stem + suffix for stem in stems for suffix in SUFFIXES}
-    for name in sorted(names - parts - known):
-        yield Observable(name=name, title="", sample=sample, histogram=name, test="chi2", critical=False)
+    known = {_key(observable) for observable in named}
+    for stem in sorted(stems):
+        if (stem, True) not in known:
+            yield Observable(name=stem, title="", sample=sample, histogram=stem, test="binomial-ratio", critical=False)
+    for name in sorted(names - parts):
+        if (name, False) not in known:
+            yield Observable(name=name, title="", sample=sample, histogram=name, test="chi2", critical=False)

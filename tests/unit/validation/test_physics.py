@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -445,17 +446,24 @@ def test_damaged_results_of_another_shape_are_no_pass_and_stop_nothing(store: St
 # -- the report ---------------------------------------------------------------------------------------------------
 
 
-def infinite(store: Store) -> Physics:
-    """One of two rates is nought: how much they differ has no number."""
+def empty(store: Store) -> Physics:
     nothing = histograms() | {"angle": counts([0] * 20)}
     return against_previous(store, run(encoded(nothing)), asked=validation(observable("angle"), observable("mass")))
+
+
+def infinite(store: Store) -> Physics:
+    """One of two rates is nought: how much they differ has no number."""
+    found = against_previous(store, run(encoded(histograms() | {"eff_passed": ZERO})))
+    assert comparison(found, "eff").effect == math.inf
+    return found
 
 
 CASES: dict[str, tuple[Callable[[Store], Physics], State]] = {
     "good": (against_previous, State.GOOD),
     "bad": (lambda store: against_previous(store, run(encoded(histograms(shift=0.05)))), State.BAD),
     "failed": (lambda store: against_previous(store, run(b"", problem="<b>it crashed</b>")), State.UNKNOWN),
-    "infinite": (infinite, State.CRIT),
+    "empty": (empty, State.CRIT),
+    "infinite": (infinite, State.BAD),
 }
 
 
