@@ -111,14 +111,22 @@ def run_sample(
 def _run_job(sample: Sample, job: str, guest: str, machine: Machine, log_file: Path) -> str:
     """Run one job; say what went wrong, or nothing."""
     words = ["/bin/sh", "-c", IN_FOLDER, "sh", guest, *sample.command, job]
-    done = machine.run(words, time_limit=sample.time_limit * machine.pace)
+    try:
+        done = machine.run(words, time_limit=sample.time_limit * machine.pace)
+    except WorkFailure as failure:
+        _log(log_file, f"== {sample.name}: {job}: did not end\n".encode())
+        return f"the job {job} did not end: {failure}"
     said = done.stdout + done.stderr
-    with log_file.open("ab") as sink:
-        sink.write(f"== {sample.name}: {job}: exit code {done.exit_code}\n".encode() + said)
+    _log(log_file, f"== {sample.name}: {job}: exit code {done.exit_code}\n".encode() + said)
     if done.exit_code == 0:
         return ""
     lines = said.decode("utf-8", "replace").splitlines()[-LAST_LINES:]
     return "\n".join([f"the job {job} ended with exit code {done.exit_code}", *lines])
+
+
+def _log(log_file: Path, data: bytes) -> None:
+    with log_file.open("ab") as sink:
+        sink.write(data)
 
 
 def _fetch(sample: Sample, guest: str, machine: Machine, work: Path) -> bytes:
@@ -135,6 +143,8 @@ def _fetch(sample: Sample, guest: str, machine: Machine, work: Path) -> bytes:
         raise WorkFailure(f"{sample.result} has {size} bytes; histograms have at most {RESULT_LIMIT}")
     target = work / f"{sample.result}.result"
     machine.get(f"{guest}/{sample.result}", target)
+    if target.is_symlink() or not target.is_file():
+        raise WorkFailure(f"{sample.result} is not a plain file")
     return target.read_bytes()
 
 
