@@ -26,8 +26,9 @@ CHANNELS = ("ee", "mumu", "ppbar", "rhopi", "kskpi")
 STEPS = ("sim", "rec", "ana")
 PSEUDO_SEED = 20091
 PSEUDO_EVENTS = 40_000
-PSEUDO_RUNS = "RealizationSvc.RunIdList = {9947, 0, 10878};"
-"""Runs of data are positive: they take other constants than simulated ones."""
+RUNS = {"ee": 9947, "mumu": 10400, "ppbar": 27300, "rhopi": 9947, "kskpi": 28000}
+"""The run of each channel's sample: every range of the bookkeeping has one. That of a simulation is negative, that of
+pseudo-data positive, as they take other constants."""
 ALL_JOBS = f"""
 import os, sys
 sys.path.insert(0, sys.argv[1])
@@ -109,7 +110,8 @@ def make_pseudo_data(version: str, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         installed = Installed.lay_out(version, Path(name))
-        samples = {channel: Sample(channel, PSEUDO_EVENTS, PSEUDO_SEED, (PSEUDO_RUNS,)) for channel in CHANNELS}
+        runs = {channel: f"RealizationSvc.RunIdList = {{{run_number}}};" for channel, run_number in RUNS.items()}
+        samples = {channel: Sample(channel, PSEUDO_EVENTS, PSEUDO_SEED, (line,)) for channel, line in runs.items()}
         for channel, result in run(installed, samples, Path(name) / "samples").items():
             (target / f"{channel}.json").write_bytes(result)
 

@@ -43,11 +43,18 @@ class Decoder:
     """Decode checked, merged blocks; problems are appended, places of what was said are kept in `places`."""
 
     def __init__(
-        self, evaluator: Evaluator, sources: Mapping[str, Source], problems: list[Problem], *, complete: bool = True
+        self,
+        evaluator: Evaluator,
+        sources: Mapping[str, Source],
+        problems: list[Problem],
+        *,
+        complete: bool = True,
+        is_base: bool = False,
     ) -> None:
         """Take what gives values, and which file is whose.
 
-        Of a recipe that is not `complete` (what it extends could not be read), nothing is reported as missing.
+        Of a recipe that is not `complete` (what it extends could not be read), nothing is reported as missing; a base
+        may name what only a release that extends it has.
         """
         self._complete = complete
         self.wanted: dict[str, str] = {}
@@ -56,7 +63,7 @@ class Decoder:
         self._sources = sources
         self._problems = problems
         self.places: dict[Place, Location] = {}
-        self._checks = Checks(evaluator, problems, complete=complete)
+        self._checks = Checks(evaluator, problems, complete=complete and not is_base)
 
     def _refuse(self, at: Location, message: str, hint: str = "") -> Value:
         self._problems.append(Problem(message, hint, at))

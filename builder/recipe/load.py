@@ -235,7 +235,7 @@ class _Loading:
         missing: list[tuple[str, Location]] = []
         scope = self.scope(body, head, missing, is_base=is_base)
         evaluator = Evaluator(scope, self.problems, complete=self.complete)
-        decoder = Decoder(evaluator, self.sources, self.problems, complete=self.complete)
+        decoder = Decoder(evaluator, self.sources, self.problems, complete=self.complete, is_base=is_base)
         blocks = {k: v for k, v in top_level().items() if k not in {"base", "variable", "locals"}}
         if is_base:
             blocks = {k: v for k, v in blocks.items() if k != "release"}

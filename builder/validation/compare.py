@@ -87,7 +87,16 @@ def _results(store: Store, before: str, after: str, shape: Shape | None) -> tupl
 
 
 def _validation(store: Store, release: str) -> Validation | None:
+    """Read what a release's recipe says of its comparisons; None where it is not known.
+
+    Raises InputFailure for a lock that this version can not read: without it nothing would be critical.
+    """
     lock = stored_lock(store, release)
+    if lock is None and store.find(f"inputs/{release}") is not None:
+        raise InputFailure(
+            f"the lock of {release} in the store can not be read, so nothing says which comparisons are critical",
+            hint=f"make it anew: boss-builder freeze {release} --update",
+        )
     return lock.recipe.validation if lock else None
 
 

@@ -26,7 +26,9 @@ UEFI_CODE = (
     Path("/usr/share/qemu/ovmf-x86_64-code.bin"),
 )
 """Where Debian, Fedora, Arch and openSUSE put the firmware; its variables lie beside it."""
-MODELS = {"tcg": "max", "kvm": "host"}
+MODELS = {"tcg": "max,avx=off,avx2=off,fma=off,f16c=off", "kvm": "host"}
+"""Processors. The emulation of AVX, which came with QEMU 7.2, computes wrongly there: numpy's results changed and its
+programs crashed. A guest that finds none takes its code for older processors."""
 
 
 @dataclass(frozen=True)

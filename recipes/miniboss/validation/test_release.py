@@ -64,7 +64,8 @@ def test_the_files_of_the_release_belong_to_root_and_nobody_else_writes_them(hos
 COUNT_ROWS = """
 import os, sqlite3
 connection = sqlite3.connect("file:" + os.environ["FILE"] + "?immutable=1", uri=True)
-print(*connection.execute("select count(*) from CalVtxLumVer where BossRelease = ?", [os.environ["RELEASE"]]).fetchone())
+query = "select count(*) from CalVtxLumVer where BossRelease = ?"
+print(*connection.execute(query, [os.environ["RELEASE"]]).fetchone())
 """
 
 

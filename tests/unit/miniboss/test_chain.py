@@ -68,7 +68,7 @@ def test_each_channel_runs_from_generation_to_histograms(boss, tmp_path, channel
     made = histograms(tmp_path, channel)
     total = sum(made["trk_eff_cos_total"]["storage"]["values"])
     passed = sum(made["trk_eff_cos_passed"]["storage"]["values"])
-    assert 0.9 < passed / total < 1
+    assert 0.8 < passed / total < 1  # the worst of the run ranges loses a seventh
     assert sorted(path.suffix for path in (tmp_path / "job").iterdir() if path.suffix != ".txt") == [
         ".dst",
         ".json",

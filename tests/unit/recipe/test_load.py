@@ -1,6 +1,7 @@
 """From files to a typed recipe: inheritance, variables, places."""
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -312,3 +313,14 @@ def test_a_number_from_outside_obeys_the_bounds_too(write: Any, word: Any, said:
     assert load(path, {"rate": "0.5"}, {}).recipe.validation.family_wise_error_rate == 0.5
     with pytest.raises(InputFailure, match=f'"family_wise_error_rate" {said}'):
         load(path, {"rate": word}, {})
+
+
+def test_a_base_may_name_a_reference_that_only_a_release_has(tmp_path: Path):
+    folder = tmp_path / "recipes" / "some"
+    folder.mkdir(parents=True)
+    (folder / "recipe.hcl").write_text(
+        'base "some" {\n  title = "x"\n}\nvalidation {\n  observable "m" {\n    samples = ["s"]\n'
+        '    histograms = ["h"]\n    reference = "data"\n    test = "ks"\n  }\n}\n'
+    )
+    problems = examine(folder / "recipe.hcl", {}, {}).problems
+    assert not [problem for problem in problems if "there is no" in problem.message]
