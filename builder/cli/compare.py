@@ -22,7 +22,7 @@ Examples:
   boss-builder compare miniboss-1.0.0 miniboss-1.1.0 --json
 
 Exit codes: 0 nothing critical differs (GOOD or WARNING); 1 something does, or could not be compared; 2 the store lacks
-the results, which validate makes."""
+the results, which validate makes; 4 they are damaged."""
 
 
 @click.command(epilog=EPILOG)

@@ -29,7 +29,7 @@ Examples:
 @json_option
 @command_options
 def command(recipes: Path, store: Path | None, as_json: bool) -> None:
-    """Show what the store holds: images, validations, inputs, stages, builder images, and their sizes.
+    """Show what the store holds: images, validations, results, inputs, stages, builder images, and their sizes.
 
     The size of an image or a stage is that of its blobs; what several share is stored, and counted in the total, once.
     """
@@ -60,6 +60,7 @@ def _lines(found: Contents) -> Iterator[str]:
         [(v.release, v.shape, v.state, _subject(v), _short(v.digest)) for v in found.validations],
     )
     for title, artifacts in (
+        ("results", found.results),
         ("inputs", found.inputs),
         ("stages", found.stages),
         ("builder images", found.builder_images),

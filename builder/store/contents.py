@@ -13,7 +13,7 @@ from builder.store.store import Store
 CREATED = "org.opencontainers.image.created"
 IMAGE_TITLE = "org.opencontainers.image.title"
 VALIDATION_STATE = "boss-builder.validation.state"
-INPUTS, STAGE, BUILDER, VALIDATION = "inputs", "stage", "builder", "validation"
+INPUTS, STAGE, BUILDER, VALIDATION, RESULTS = "inputs", "stage", "builder", "validation", "results"
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class Image(_Record, frozen=True):
 
 
 class Artifact(_Record, frozen=True):
-    """Anything that is a number of files: a release's inputs, a stage, a builder image."""
+    """Anything that is a number of files: a release's inputs, its samples' results, a stage, a builder image."""
 
     name: str
     files: int
@@ -56,6 +56,8 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
 
     images: tuple[Image, ...]
     validations: tuple[Validation, ...]
+    results: tuple[Artifact, ...]
+    """Histograms of samples, by release and shape."""
     inputs: tuple[Artifact, ...]
     stages: tuple[Artifact, ...]
     builder_images: tuple[Artifact, ...]
@@ -92,6 +94,7 @@ def contents(store: Store) -> Contents:
         validations=tuple(
             _validation(name, references, manifests[name]) for name in references if name.startswith(f"{VALIDATION}/")
         ),
+        results=artifacts(RESULTS),
         inputs=artifacts(INPUTS),
         stages=artifacts(STAGE),
         builder_images=artifacts(BUILDER),
