@@ -36,7 +36,11 @@ GZIP = b"\x1f\x8b"
 APPTAINER = ("--security-opt", "seccomp=unconfined", "--device", "/dev/fuse", "--env", "APPTAINER_USERNS=1")
 LATER_THAN_ALL = 1 << 33
 SAID = "BOSS version: 1.0.0\nERROR! the jobOptions file is empty!\n"
-REFUSED = "ERROR! jobOptions.txt:1: ApplicationMgr.EvtMax is not in this version of the toy\nexit code 1\n"
+REFUSED = (
+    "ERROR! ApplicationMgr.TopAlg is empty; the toy can do: EvtDecay, BesSim; ToyRec, WriteDst; Ee; MuMu; PPbar; RhoPi; "
+    "KsKpi\nexit code 1\n"
+)
+"""What boss.exe says to job options that ask for no algorithm."""
 
 
 @pytest.fixture(scope="module")
