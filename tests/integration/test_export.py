@@ -37,8 +37,8 @@ APPTAINER = ("--security-opt", "seccomp=unconfined", "--device", "/dev/fuse", "-
 LATER_THAN_ALL = 1 << 33
 SAID = "BOSS version: 1.0.0\nERROR! the jobOptions file is empty!\n"
 REFUSED = (
-    "ERROR! ApplicationMgr.TopAlg is empty; the toy can do: EvtDecay, BesSim; ToyRec, WriteDst; Ee; MuMu; PPbar; RhoPi; "
-    "KsKpi\nexit code 1\n"
+    "ERROR! ApplicationMgr.TopAlg is empty; the toy can do: EvtDecay, BesSim; ToyRec, WriteDst; Ee; MuMu; PPbar; "
+    "RhoPi; KsKpi\nexit code 1\n"
 )
 """What boss.exe says to job options that ask for no algorithm."""
 
