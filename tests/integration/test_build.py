@@ -143,6 +143,7 @@ def test_a_rendered_context_is_the_same_each_time_and_is_not_written_over(built,
 # -- no network ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(1800)
 def test_build_and_validation_make_no_network_connection(built, tmp_path):
     """Our processes run where there is no network at all, and are traced; our containers are joined to none."""
     work = built.copy(tmp_path / "work", without="stage/boss/")
@@ -161,7 +162,7 @@ def test_build_and_validation_make_no_network_connection(built, tmp_path):
             "-o",
             str(trace),
         )
-        ran = work.run(command, MINIBOSS, prefix=prefix)
+        ran = work.run(command, MINIBOSS, prefix=prefix, time_limit=1500)
         assert ran.code == 0, ran.err
         calls = trace.read_text()
         assert "AF_UNIX" in calls  # the engine's socket: the trace does see connections

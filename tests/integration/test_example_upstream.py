@@ -110,7 +110,7 @@ def test_every_package_of_the_repository_can_be_installed(bootstrapped: Bootstra
     offered = {path.name.removesuffix(".rpm") for path in tree.glob("**/Packages/*.rpm")}
     # the keys that dnf imported lie in the rpm database beside the packages
     installed = {line for line in bootstrapped.lines("installed") if not line.startswith("gpg-pubkey-")}
-    assert installed == offered
+    assert installed == offered - {"miniboss-1.1.0-1.noarch"}  # of two releases one can be installed
     assert len(installed) > 150
 
 
