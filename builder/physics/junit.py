@@ -6,14 +6,12 @@ out, so that equal reports give equal bytes.
 
 from __future__ import annotations
 
-import re
 from xml.etree import ElementTree as ET
 
+from builder.core.xml import xml_text
 from builder.physics.model import Comparison, State
 from builder.physics.report import Report, number
 
-NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 can not hold (production 2, Char)."""
 FAILURES = {State.BAD: "failure", State.CRIT: "error", State.NONCRIT: "error", State.UNKNOWN: "error"}
 """Elements for the states; the others passed, WARNING with its message as output."""
 
@@ -37,7 +35,7 @@ def as_junit(report: Report) -> bytes:
         properties = ET.SubElement(suite, "properties")
         facts = [("state", str(report.state)), *((f"note.{n}", text) for n, text in enumerate(report.notes, 1))]
         for fact, value in (*facts, *((fact.name, fact.value) for fact in report.provenance)):
-            ET.SubElement(properties, "property", {"name": _xml_text(fact), "value": _xml_text(value)})
+            ET.SubElement(properties, "property", {"name": xml_text(fact), "value": xml_text(value)})
         suite.extend(cases)
     ET.indent(root)
     return ('<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n").encode()
@@ -59,21 +57,17 @@ def _case(comparison: Comparison) -> ET.Element:
 
 
 def _element(classname: str, name: str, state: State, message: str) -> ET.Element:
-    case = ET.Element("testcase", {"classname": _xml_text(classname), "name": _xml_text(name)})
+    case = ET.Element("testcase", {"classname": xml_text(classname), "name": xml_text(name)})
     first, _, _ = message.partition("\n")
     if state in FAILURES:
-        attributes = {"type": str(state), "message": _xml_text(first)}
-        ET.SubElement(case, FAILURES[state], attributes).text = _xml_text(f"{state}: {message}")
+        attributes = {"type": str(state), "message": xml_text(first)}
+        ET.SubElement(case, FAILURES[state], attributes).text = xml_text(f"{state}: {message}")
     elif state is State.WARNING:
-        ET.SubElement(case, "system-out").text = _xml_text(f"{state}: {message}")
+        ET.SubElement(case, "system-out").text = xml_text(f"{state}: {message}")
     return case
 
 
 def _counts(name: str, cases: list[ET.Element]) -> dict[str, str]:
     failures, errors = (sum(case.find(tag) is not None for case in cases) for tag in ("failure", "error"))
     counts = {"tests": len(cases), "failures": failures, "errors": errors, "skipped": 0}
-    return {"name": _xml_text(name), **{key: str(count) for key, count in counts.items()}}
-
-
-def _xml_text(text: str) -> str:
-    return NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+    return {"name": xml_text(name), **{key: str(count) for key, count in counts.items()}}

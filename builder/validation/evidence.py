@@ -6,15 +6,12 @@ there and left out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from builder.core import documents
+from builder.core.xml import xml_text
 from builder.validation.outcome import Check, CheckOutcome, Evidence, Suite, Totals
-
-NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 can not hold (production 2, Char)."""
 
 
 def as_json(evidence: Evidence) -> bytes:
@@ -32,7 +29,7 @@ def as_junit(evidence: Evidence) -> bytes:
         facts |= {"suite": suite.digest, "state": suite.state}
         facts |= {f"stands-in-for.{n}": text for n, text in enumerate(evidence.stands_in_for, 1)}
         for name, value in facts.items():
-            ET.SubElement(properties, "property", {"name": name, "value": _xml_text(value)})
+            ET.SubElement(properties, "property", {"name": name, "value": xml_text(value)})
         for check in suite.checks:
             _case(element, suite.name, check)
         for problem in suite.problems:
@@ -57,16 +54,12 @@ def _counts(name: str, suites: tuple[Suite, ...]) -> dict[str, str]:
 def _case(parent: ET.Element, suite: str, check: Check) -> None:
     file, _, name = check.name.partition("::")
     classname = ".".join((suite, file.removesuffix(".py").replace("/", ".")))
-    case = ET.SubElement(parent, "testcase", {"classname": _xml_text(classname), "name": _xml_text(name or file)})
+    case = ET.SubElement(parent, "testcase", {"classname": xml_text(classname), "name": xml_text(name or file)})
     tags = {CheckOutcome.FAILED: "failure", CheckOutcome.ERROR: "error", CheckOutcome.SKIPPED: "skipped"}
     if check.outcome in tags:
         first, _, _ = check.message.partition("\n")
-        element = ET.SubElement(case, tags[check.outcome], {"message": _xml_text(first)})
-        element.text = _xml_text(check.message)
-
-
-def _xml_text(text: str) -> str:
-    return NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+        element = ET.SubElement(case, tags[check.outcome], {"message": xml_text(first)})
+        element.text = xml_text(check.message)
 
 
 def as_text(evidence: Evidence) -> str:

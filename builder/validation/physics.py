@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+import msgspec
+
 from builder.core import documents
 from builder.core.digest import Digest
 from builder.core.errors import Failure
@@ -62,8 +64,7 @@ class Against:
         return self.samples.get(name) or Unmeasured(self.problem or f"{self.title} has no sample {name}")
 
 
-@dataclass(frozen=True)
-class OtherShape:
+class OtherShape(msgspec.Struct, frozen=True):
     """The verdict on the short runs in two shapes of one release."""
 
     shapes: tuple[Shape, Shape]
@@ -77,6 +78,7 @@ class Physics:
     results: Results
     length: Length
     """Of the runs that were compared with references: full where there is one."""
+    references: tuple[Against, ...]
     planned: tuple[Planned, ...]
     judgement: Judgement
     others: tuple[OtherShape, ...]
@@ -90,10 +92,12 @@ def judge(store: Store, validation: Validation, lock: Lock, results: Results) ->
     Raises nothing for what is missing or can not be read: that is UNKNOWN, with the reason.
     """
     length: Length = "full" if any(run.length == "full" for run in results.runs) else "short"
-    planned = tuple(plan(validation, samples_of(store, results, length), references(store, lock)))
+    against = references(store, lock)
+    planned = tuple(plan(validation, samples_of(store, results, length), against))
     judgement = compare(planned, validation.family_wise_error_rate)
     others = tuple(_other_shapes(store, results, validation.family_wise_error_rate))
-    return Physics(results, length, planned, judgement, others, suite(validation, results, judgement, others))
+    checks = suite(validation, results, judgement, others)
+    return Physics(results, length, tuple(against.values()), planned, judgement, others, checks)
 
 
 def _other_shapes(store: Store, results: Results, rate: float) -> Iterator[OtherShape]:
@@ -183,14 +187,14 @@ def _folder(data: bytes, title: str) -> Iterator[tuple[str, Measured | Unmeasure
 
 def plan(validation: Validation, samples: Samples, against: Mapping[str, Against]) -> list[Planned]:
     """Plan a comparison for each observable of a recipe."""
-    return [
-        Planned(
-            observable, against[asked.reference].title, _sample(samples, name), against[asked.reference].sample(name)
-        )
-        for asked in validation.observable
-        for observable in observables(asked)
-        for name in (observable.sample,)
-    ]
+    planned = []
+    for asked in validation.observable:
+        other = against[asked.reference]
+        for observable in observables(asked):
+            sample = observable.sample
+            result = samples.get(sample) or Unmeasured(f"the sample {sample} was not run")
+            planned.append(Planned(observable, other.title, result, other.sample(sample)))
+    return planned
 
 
 def observables(asked: recipe.Observable) -> Iterator[Observable]:
@@ -206,10 +210,6 @@ def observables(asked: recipe.Observable) -> Iterator[Observable]:
                 tolerance=asked.tolerance,
                 critical=asked.critical,
             )
-
-
-def _sample(samples: Samples, name: str) -> Measured | Unmeasured:
-    return samples.get(name) or Unmeasured(f"the sample {name} was not run")
 
 
 def suite(validation: Validation, results: Results, judgement: Judgement, others: tuple[OtherShape, ...]) -> Suite:

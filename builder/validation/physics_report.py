@@ -13,24 +13,16 @@ from builder.core import documents
 from builder.core.files import write_atomically
 from builder.lock.model import Lock
 from builder.physics.comparison import Planned
-from builder.physics.identity import Identity
 from builder.physics.junit import as_junit
 from builder.physics.model import Judgement, State
 from builder.physics.report import CrossShape, Fact, NotRun, Report, SampleRun, as_html, compared
 from builder.store.store import Store
 from builder.validation.evidence import note_of
-from builder.validation.physics import Physics, shape_pairs
+from builder.validation.physics import OtherShape, Physics, shape_pairs
 from builder.validation.results import Length, Results
 
 PAGE, JUNIT, JSON = "index.html", "junit.xml", "report.json"
 TOOLS = ("numpy", "scipy", "matplotlib")
-
-
-class ShapePair(msgspec.Struct, frozen=True, kw_only=True):
-    """Two shapes of a release, and whether their samples are the same."""
-
-    shapes: tuple[str, str]
-    identity: Identity
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +32,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     results: Results
     judgement: Judgement
-    shapes: tuple[ShapePair, ...]
+    shapes: tuple[OtherShape, ...]
     notes: tuple[str, ...]
 
 
@@ -57,7 +49,8 @@ def write_report(store: Store, lock: Lock, physics: Physics, folder: Path) -> St
         length=physics.length,
         planned=physics.planned,
         judgement=physics.judgement,
-        pairs=tuple(ShapePair(shapes=pair.shapes, identity=pair.identity) for pair in pairs),
+        pairs=pairs,
+        facts=tuple(Fact(f"reference {other.title}", other.digest or other.problem) for other in physics.references),
     )
 
 
@@ -70,7 +63,7 @@ def write_files(
     length: Length,
     planned: tuple[Planned, ...],
     judgement: Judgement,
-    pairs: tuple[ShapePair, ...] = (),
+    pairs: tuple[OtherShape, ...] = (),
     facts: tuple[Fact, ...] = (),
 ) -> State:
     """Write PAGE, JUNIT and JSON into `folder`. Equal values give equal files."""
