@@ -18,7 +18,7 @@ from builder.physics.comparison import Measured, Unmeasured, compare
 from builder.physics.histograms import Result, read_result
 from builder.physics.model import Judgement
 from builder.recipe.load import load
-from builder.recipe.model import Validation
+from builder.recipe.validation import Validation
 from builder.validation.physics import Against, Samples, plan
 from example.chain import CHANNELS, RECIPE, ROOT, Installed, Sample, pseudo_data, run
 

@@ -15,14 +15,13 @@ from builder.core import documents
 from builder.engine.engine import Folder
 from builder.lock.model import Lock
 from builder.recipe.epoch import release_epoch
-from builder.recipe.model import VmImage
+from builder.recipe.images import VmImage
 from builder.render.vm import CONSOLE, SHELL, DiskIds, disk_ids, domain, file_system, firmware, start_script
 from builder.store import oci
 from builder.store.shapes import VM_CONFIG, VM_DISK, VM_TYPE, VmConfig
 from builder.toolbox.toolbox import DISK_PROGRAMS, programs_digest
 
 LAYERS = "/boss-builder/layers"
-TIME_LIMIT = 3600
 SHAPE: Final = "vm"
 
 
@@ -123,7 +122,7 @@ def _build(job: Job, request: _Request, stages: Sequence[BuiltStage]) -> tuple[o
             work=work,
             folders=[Folder(place, LAYERS)],
             tmpfs=memory,
-            time_limit=TIME_LIMIT,
+            time_limit=job.time_limit,
         )
         digest, size = store.put_file(work / "disk.qcow2")
         title = {oci.TITLE: f"{job.release}.qcow2"}

@@ -16,8 +16,10 @@ from builder.core.errors import InputFailure, Location, Problem
 from builder.freeze.repositories import located
 from builder.freeze.staging import Staging
 from builder.lock.model import BOOKKEEPING, DefaultVersion, Lock, Source
-from builder.recipe import model
+from builder.recipe import tables
+from builder.recipe.fields import FileRef
 from builder.recipe.load import LoadedRecipe
+from builder.recipe.model import Recipe
 from builder.store.store import Store
 
 SNAPSHOT = "snapshot"
@@ -71,15 +73,15 @@ def freeze_bookkeeping(
 
 
 def read_source(
-    loaded: LoadedRecipe, wanted: model.Bookkeeping, release: str, environment: Mapping[str, str]
+    loaded: LoadedRecipe, wanted: tables.Bookkeeping, release: str, environment: Mapping[str, str]
 ) -> Bookkeeping:
     """Read what a recipe names as the source of its bookkeeping, with the rows of all releases where that is files."""
     match wanted.source:
-        case model.CsvTables(table=table, payloads=payloads):
+        case tables.CsvTables(table=table, payloads=payloads):
             return source.read_csv(_path(loaded, table), _path(loaded, payloads) if payloads else None)
-        case model.DatabaseDump(file=file):
+        case tables.DatabaseDump(file=file):
             return source.read_database(_path(loaded, file))
-        case model.MariaDb() as place:
+        case tables.MariaDb() as place:
             from builder.bookkeeping.server import Server, read_server
 
             password = environment.get(place.password_variable)
@@ -92,16 +94,16 @@ def read_source(
             return read_server(server, password, place.payloads, release)
 
 
-def _path(loaded: LoadedRecipe, file: model.FileRef) -> Path:
+def _path(loaded: LoadedRecipe, file: FileRef) -> Path:
     """Give the path of a file as messages name it, beside the recipe as that was named."""
     shown = Path(loaded.where().file).parent / ".." / file.recipe / file.path
     return Path(os.path.normpath(shown))
 
 
-def _kept(before: Lock, wanted: model.Bookkeeping, release: str, store: Store) -> Source | None:
+def _kept(before: Lock, wanted: tables.Bookkeeping, release: str, store: Store) -> Source | None:
     """Give the snapshot that a lock has of the same database of a server."""
     old, frozen = before.recipe.bookkeeping, before.sources.get(BOOKKEEPING)
-    if old is None or frozen is None or not isinstance(wanted.source, model.MariaDb):
+    if old is None or frozen is None or not isinstance(wanted.source, tables.MariaDb):
         return None
     if old.source != wanted.source or boss_release(before.recipe) != release:
         return None
@@ -113,13 +115,13 @@ def _kept(before: Lock, wanted: model.Bookkeeping, release: str, store: Store) -
     return msgspec.structs.replace(frozen, source=_origin(before.recipe, wanted))
 
 
-def _origin(recipe: model.Recipe, wanted: model.Bookkeeping) -> str:
-    if isinstance(wanted.source, model.MariaDb):
+def _origin(recipe: Recipe, wanted: tables.Bookkeeping) -> str:
+    if isinstance(wanted.source, tables.MariaDb):
         return f"mariadb://{wanted.source.host}:{wanted.source.port}/{wanted.source.database}"
     return f"{SNAPSHOT}://{recipe.full_name}/{PurePosixPath(wanted.install_to).name}"
 
 
-def _refuse_findings(book: Bookkeeping, wanted: model.Bookkeeping, at: Location) -> None:
+def _refuse_findings(book: Bookkeeping, wanted: tables.Bookkeeping, at: Location) -> None:
     found = [finding for finding in check(book) if finding.kind not in wanted.accept]
     if not found:
         return
@@ -137,13 +139,13 @@ def _refuse_findings(book: Bookkeeping, wanted: model.Bookkeeping, at: Location)
     raise InputFailure(*problems)
 
 
-def bookkeeping_files(recipe: model.Recipe) -> tuple[tuple[str, model.FileRef], ...]:
+def bookkeeping_files(recipe: Recipe) -> tuple[tuple[str, FileRef], ...]:
     """Give key and file of what the snapshot is made of, kept beside it."""
     match recipe.bookkeeping.source if recipe.bookkeeping else None:
-        case model.CsvTables(table=table, payloads=payloads):
+        case tables.CsvTables(table=table, payloads=payloads):
             files = ((f"{BOOKKEEPING}.table", table),)
             return (*files, (f"{BOOKKEEPING}.payloads", payloads)) if payloads else files
-        case model.DatabaseDump(file=file):
+        case tables.DatabaseDump(file=file):
             return ((f"{BOOKKEEPING}.dump", file),)
         case _:
             return ()
@@ -168,7 +170,7 @@ def unfrozen_bookkeeping(loaded: LoadedRecipe) -> Bookkeeping:
     wanted = loaded.recipe.bookkeeping
     if wanted is None:
         raise InputFailure(f"{loaded.recipe.full_name} has no bookkeeping", location=loaded.where())
-    if isinstance(wanted.source, model.MariaDb):
+    if isinstance(wanted.source, tables.MariaDb):
         raise InputFailure(
             f"the bookkeeping of {loaded.recipe.full_name} comes from a server and is not frozen yet",
             hint=f"boss-builder freeze {loaded.recipe.full_name}",
@@ -178,7 +180,7 @@ def unfrozen_bookkeeping(loaded: LoadedRecipe) -> Bookkeeping:
     return read_source(loaded, wanted, release, {}).of_release(release)
 
 
-def boss_release(recipe: model.Recipe) -> str:
+def boss_release(recipe: Recipe) -> str:
     """Give the BossRelease of the rows that belong to a release."""
     named = recipe.bookkeeping.release if recipe.bookkeeping else ""
     return named or recipe.release.version

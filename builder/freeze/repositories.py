@@ -20,8 +20,9 @@ from builder.freeze.download import Checksum, Downloader, Wanted
 from builder.freeze.metadata import Contents, parse
 from builder.freeze.staging import Staging
 from builder.lock.model import Blob, Key, Repository, RpmPackage, Signature, Verdict
+from builder.recipe.fields import FileRef
 from builder.recipe.load import LoadedRecipe
-from builder.recipe.model import FileRef, RpmSource
+from builder.recipe.model import RpmSource
 from builder.toolbox.toolbox import Toolbox
 
 SMALL = 16 << 20

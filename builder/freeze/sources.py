@@ -11,8 +11,10 @@ from builder.freeze.repositories import located
 from builder.freeze.staging import Staging
 from builder.inside.canonical import walk_source, write_tar
 from builder.lock.model import Source
+from builder.recipe.fields import FileRef
 from builder.recipe.load import LoadedRecipe
-from builder.recipe.model import DirectorySource, FileRef, Puppet, TarballSource, Validation
+from builder.recipe.model import DirectorySource, Puppet, TarballSource
+from builder.recipe.validation import Validation
 
 FILE, DIRECTORY, TARBALL = "file", "directory", "tarball"
 

@@ -10,6 +10,8 @@ import msgspec
 from builder.core.errors import Location, Problem
 from builder.recipe import model, syntax
 from builder.recipe.evaluate import Evaluator, Value, nearest
+from builder.recipe.tables import Bookkeeping
+from builder.recipe.validation import Reference, Sample, Validation
 
 Given = Mapping[str, syntax.Attribute]
 """The attributes of a block that are said and not null."""
@@ -148,11 +150,11 @@ class Checks:
 
 
 _CHECKS: dict[type[msgspec.Struct], Callable[[Checks, syntax.Block, Given], None]] = {
-    model.Bookkeeping: Checks.bookkeeping,
+    Bookkeeping: Checks.bookkeeping,
     model.Document: Checks.document,
     model.Package: Checks.package,
     model.Puppet: Checks.puppet,
-    model.Reference: Checks.reference,
-    model.Sample: Checks.sample,
-    model.Validation: Checks.validation,
+    Reference: Checks.reference,
+    Sample: Checks.sample,
+    Validation: Checks.validation,
 }

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from builder.recipe import model
+from builder.recipe import fields, model
 
 MISSING: Any = msgspec.NODEFAULT
 """The default of an attribute that must be given."""
@@ -140,7 +140,7 @@ class BlockType(msgspec.Struct, frozen=True):
 
 EXTENDS = "extends"
 _EXTENDS = AttributeType(
-    EXTENDS, TextKind("the name of a folder under recipes/", model.NAME), None, "the recipe that this one builds on"
+    EXTENDS, TextKind("the name of a folder under recipes/", fields.NAME), None, "the recipe that this one builds on"
 )
 
 
@@ -149,8 +149,8 @@ class _Base(msgspec.Struct, frozen=True, kw_only=True):
 
     labels: ClassVar[tuple[str, ...]] = ("name",)
 
-    name: model.Name
-    title: model.Text
+    name: fields.Name
+    title: fields.Text
 
 
 class _Variable(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,7 +158,7 @@ class _Variable(msgspec.Struct, frozen=True, kw_only=True):
 
     labels: ClassVar[tuple[str, ...]] = ("name",)
 
-    name: Annotated[str, Meta(pattern=model.VARIABLE, description="letters, digits and _, the first not a digit")]
+    name: Annotated[str, Meta(pattern=fields.VARIABLE, description="letters, digits and _, the first not a digit")]
     description: Annotated[str, Meta(description="what it is, for whoever must set it")] = ""
     default: Annotated[Any, Meta(description="the value where none is set")] = None
 
@@ -248,7 +248,7 @@ def _nested(annotation: Any) -> tuple[type[msgspec.Struct], ...]:
     one = typing.get_args(annotation)[0] if _is_list(annotation) else annotation
     candidates = _members(one) or (one,)
     structs = tuple(c for c in candidates if isinstance(c, type) and issubclass(c, msgspec.Struct))
-    return structs if structs and model.FileRef not in structs else ()
+    return structs if structs and fields.FileRef not in structs else ()
 
 
 def _description(annotation: Any) -> str:
@@ -271,7 +271,7 @@ def _kind(annotation: Any) -> Kind:  # noqa: PLR0911 - a table of types
         assert isinstance(path, PathKind)  # noqa: S101
         assert isinstance(url, UrlKind)  # noqa: S101
         return PathOrUrlKind(path, url)
-    if plain is model.FileRef:
+    if plain is fields.FileRef:
         return PathKind(next(m.extra["shape"] for m in metas if m.extra))
     if plain is str:
         return _text_kind(metas)

@@ -17,9 +17,10 @@ from builder.recipe import syntax
 from builder.recipe.checks import Checks
 from builder.recipe.decode import Decoder, Place
 from builder.recipe.evaluate import UNKNOWN, Definition, Evaluator, Value, is_scalar, kind_of, nearest
+from builder.recipe.fields import FileRef
 from builder.recipe.find import FILE_NAME, hint_for
 from builder.recipe.language import EXTENDS, top_level
-from builder.recipe.model import FileRef, Recipe
+from builder.recipe.model import Recipe
 from builder.recipe.parse import MAXIMUM_BYTES, parse
 from builder.recipe.paths import Source
 from builder.recipe.structure import checked, merged

@@ -8,78 +8,29 @@ say the same are equal and serialise to the same bytes.
 from __future__ import annotations
 
 from datetime import date
-from pathlib import PurePosixPath
 from typing import Annotated, ClassVar, Literal, overload
 
-import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
 
-from builder.recipe.sizes import SIZE, UNITS, size_in_bytes
+from builder.recipe.fields import (
+    Block,
+    Environment,
+    FilePath,
+    FolderPath,
+    GuestPath,
+    Name,
+    PackageSpec,
+    Sha256,
+    Text,
+    Url,
+)
+from builder.recipe.images import Image, OciImage, SifImage, VmImage
+from builder.recipe.tables import Bookkeeping
+from builder.recipe.validation import Validation
 from builder.store.shapes import SHAPES, Shape
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
-PACKAGE = r"^@?[A-Za-z0-9][A-Za-z0-9._+:~^-]*$"
-USER_PATH = r"^(?!.*/\.\.(/|$))/[A-Za-z0-9._+/-]*$"
-VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
-SHA256 = r"^[0-9a-f]{64}$"
-URL = r"^https?://[A-Za-z0-9._~:/?#@+,=%&\[\]-]+$"
-FILE_PATH = r"^[A-Za-z0-9._+,:=@~/-]+$"
-KERNEL_ARGUMENT = r"^[A-Za-z0-9_][A-Za-z0-9_.,:=/@%+-]*$"
 
-Name = Annotated[str, Meta(pattern=NAME, description="letters, digits and . _ + -, the first a letter or digit")]
-PackageSpec = Annotated[
-    str, Meta(pattern=PACKAGE, description="a package name, name-version-release, or @group, as dnf takes it")
-]
-GuestPath = Annotated[str, Meta(pattern=USER_PATH, description="an absolute path inside the image, without ..")]
-Url = Annotated[str, Meta(description="an http or https address", pattern=URL, extra_json_schema={"format": "uri"})]
-Sha256 = Annotated[str, Meta(pattern=SHA256, description="64 hexadecimal digits, lower case")]
-Text = Annotated[str, Meta(min_length=1)]
-DiskSize = Annotated[
-    str,
-    Meta(
-        description="what the guest sees of its disk: a whole number and MiB, GiB or TiB; what is free takes no space",
-        pattern=SIZE,
-        extra={"minimum": 64 * UNITS["MiB"], "maximum": 16 * UNITS["TiB"]},
-    ),
-]
-MemorySize = Annotated[
-    str,
-    Meta(
-        description="a whole number and MiB, GiB or TiB",
-        pattern=SIZE,
-        extra={"minimum": 64 * UNITS["MiB"], "maximum": UNITS["TiB"]},
-    ),
-]
-KernelArgument = Annotated[
-    str, Meta(pattern=KERNEL_ARGUMENT, description="letters, digits and _ . , : = / @ % + -, the first not a sign")
-]
-
-
-class _Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Base of every block; `labels` are the fields that stand as labels before the brace."""
-
-    labels: ClassVar[tuple[str, ...]] = ()
-
-
-class FileRef(msgspec.Struct, frozen=True, order=True):
-    """A file or folder that a recipe names: the recipe's own folder name under recipes/, and the path inside it.
-
-    With `extends`, a path is relative to the recipe that says it, so the folder travels with the path.
-    """
-
-    recipe: str
-    path: str
-
-    def __str__(self) -> str:
-        """Give `folder/path`, relative to recipes/."""
-        return str(PurePosixPath(self.recipe) / self.path)
-
-
-FilePath = Annotated[FileRef, Meta(description="a file beside the recipe", extra={"shape": "file"})]
-FolderPath = Annotated[FileRef, Meta(description="a folder beside the recipe", extra={"shape": "folder"})]
-
-
-class Release(_Block, frozen=True, kw_only=True):
+class Release(Block, frozen=True, kw_only=True):
     """`release "NAME" "VERSION" { ... }`: which release this is."""
 
     labels: ClassVar[tuple[str, ...]] = ("name", "version")
@@ -94,7 +45,7 @@ class Release(_Block, frozen=True, kw_only=True):
     license: Annotated[str, Meta(min_length=1, description="who may have it, or an SPDX expression")]
 
 
-class RpmRepository(_Block, frozen=True, kw_only=True):
+class RpmRepository(Block, frozen=True, kw_only=True):
     """`rpm_repository "NAME" { ... }`: one RPM repository."""
 
     labels: ClassVar[tuple[str, ...]] = ("name",)
@@ -112,7 +63,7 @@ class RpmRepository(_Block, frozen=True, kw_only=True):
     ] = False
 
 
-class Os(_Block, frozen=True, kw_only=True):
+class Os(Block, frozen=True, kw_only=True):
     """`os { ... }`: the operating system that everything stands on."""
 
     family: Name
@@ -129,7 +80,7 @@ class Os(_Block, frozen=True, kw_only=True):
     ] = ""
 
 
-class Puppet(_Block, frozen=True, kw_only=True):
+class Puppet(Block, frozen=True, kw_only=True):
     """`puppet { ... }`: the template that makes a site's system of a plain one."""
 
     manifest: Annotated[FilePath, Meta(description="the manifest to apply, a file")]
@@ -142,7 +93,7 @@ class Puppet(_Block, frozen=True, kw_only=True):
     ] = None
 
 
-class TarballSource(_Block, frozen=True, kw_only=True, tag_field="kind", tag="tarball"):
+class TarballSource(Block, frozen=True, kw_only=True, tag_field="kind", tag="tarball"):
     """`source "tarball" { ... }`: an archive, unpacked as it is."""
 
     url: Url
@@ -150,13 +101,13 @@ class TarballSource(_Block, frozen=True, kw_only=True, tag_field="kind", tag="ta
     strip_components: Annotated[int, Meta(ge=0, le=9, description="leading path parts to drop, as tar does")] = 0
 
 
-class DirectorySource(_Block, frozen=True, kw_only=True, tag_field="kind", tag="directory"):
+class DirectorySource(Block, frozen=True, kw_only=True, tag_field="kind", tag="directory"):
     """`source "directory" { ... }`: a folder beside the recipe."""
 
     path: FolderPath
 
 
-class RpmSource(_Block, frozen=True, kw_only=True, tag_field="kind", tag="rpm_repository"):
+class RpmSource(Block, frozen=True, kw_only=True, tag_field="kind", tag="rpm_repository"):
     """`source "rpm_repository" { ... }`: packages of an RPM repository of their own."""
 
     url: Url
@@ -168,12 +119,9 @@ class RpmSource(_Block, frozen=True, kw_only=True, tag_field="kind", tag="rpm_re
 
 TreeSource = TarballSource | DirectorySource
 PackageSource = RpmSource | TarballSource | DirectorySource
-Environment = dict[
-    Annotated[str, Meta(pattern=VARIABLE, description="letters, digits and _, the first not a digit")], str
-]
 
 
-class ExternalLibrary(_Block, frozen=True, kw_only=True):
+class ExternalLibrary(Block, frozen=True, kw_only=True):
     """`external_library "NAME" { ... }`: a library that BOSS stands on and the OS does not bring."""
 
     labels: ClassVar[tuple[str, ...]] = ("name",)
@@ -182,10 +130,10 @@ class ExternalLibrary(_Block, frozen=True, kw_only=True):
     version: Name
     source: TreeSource
     install_to: GuestPath
-    environment: Environment = {}
+    environment: Environment = field(default_factory=dict)
 
 
-class Package(_Block, frozen=True, kw_only=True):
+class Package(Block, frozen=True, kw_only=True):
     """`package "boss" { ... }`: the software that is preserved."""
 
     labels: ClassVar[tuple[str, ...]] = ("name",)
@@ -195,13 +143,13 @@ class Package(_Block, frozen=True, kw_only=True):
     install_to: Annotated[
         GuestPath | None, Meta(description="where a tarball or directory is unpacked; an RPM knows itself")
     ] = None
-    environment: Environment = {}
+    environment: Environment = field(default_factory=dict)
     stands_in_for: Annotated[
         str, Meta(description="what this only imitates, as in `an Enterprise Linux`; every report says so")
     ] = ""
 
 
-class Document(_Block, frozen=True, kw_only=True):
+class Document(Block, frozen=True, kw_only=True):
     """`document "NAME" { ... }`: a release note or paper, kept with the release; one of `file` and `url`."""
 
     labels: ClassVar[tuple[str, ...]] = ("name",)
@@ -213,183 +161,7 @@ class Document(_Block, frozen=True, kw_only=True):
     sha256: Annotated[Sha256 | None, Meta(description="needed with `url`")] = None
 
 
-class OciImage(_Block, frozen=True, kw_only=True, tag_field="name", tag="oci"):
-    """`image "oci" { ... }`: an image for Docker and its like; the others are made from it."""
-
-    command: Annotated[tuple[Text, ...], Meta(description="what the image starts by itself")] = ("/bin/bash",)
-
-
-class SifImage(_Block, frozen=True, kw_only=True, tag_field="name", tag="sif"):
-    """`image "sif" { ... }`: an image for Apptainer."""
-
-    command: Annotated[tuple[Text, ...], Meta(description="what `apptainer run` starts where no command is given")] = (
-        "/bin/bash",
-    )
-
-
-class VmImage(_Block, frozen=True, kw_only=True, tag_field="name", tag="vm"):
-    """`image "vm" { ... }`: the disk of a virtual machine."""
-
-    disk: DiskSize = "8GiB"
-    memory: MemorySize = "1GiB"
-    processors: Annotated[int, Meta(ge=1, le=64)] = 2
-    uefi: Annotated[bool, Meta(description="whether the disk boots under UEFI too; it boots under BIOS always")] = False
-    disk_bus: Annotated[
-        Literal["nvme", "virtio", "sata", "ide"], Meta(description="where the guest finds its disk")
-    ] = "virtio"
-    packages: Annotated[
-        tuple[PackageSpec, ...],
-        Meta(description="what only a machine of its own needs, as the kernel; from the OS's repositories"),
-    ] = ()
-    kernel_arguments: Annotated[
-        tuple[KernelArgument, ...], Meta(description="words for the kernel's command line, after those that it needs")
-    ] = ()
-
-    @property
-    def disk_bytes(self) -> int:
-        """Size of the disk that the guest sees."""
-        return size_in_bytes(self.disk)
-
-    @property
-    def memory_bytes(self) -> int:
-        """Size of the guest's memory."""
-        return size_in_bytes(self.memory)
-
-
-Image = OciImage | SifImage | VmImage
-
-
-class CsvTables(_Block, frozen=True, kw_only=True, tag_field="kind", tag="csv"):
-    """`source "csv" { ... }`: tables as text; the first line of each names its columns."""
-
-    table: Annotated[FilePath, Meta(description="the table of calibration constants, CalVtxLumVer")]
-    payloads: Annotated[
-        FolderPath | None, Meta(description="a folder of NAME.csv, one for each table that holds constants")
-    ] = None
-
-
-class DatabaseDump(_Block, frozen=True, kw_only=True, tag_field="kind", tag="dump"):
-    """`source "dump" { ... }`: what mysqldump or sqlite3's .dump wrote, or a file of sqlite."""
-
-    file: FilePath
-
-
-class MariaDb(_Block, frozen=True, kw_only=True, tag_field="kind", tag="mariadb"):
-    """`source "mariadb" { ... }`: a server of MariaDB or MySQL that is asked when the release is frozen."""
-
-    host: Annotated[
-        str,
-        Meta(min_length=1, pattern=r"^[A-Za-z0-9._:-]+$", description="a name or address: letters, digits and . _ : -"),
-    ]
-    port: Annotated[int, Meta(ge=1, le=65535)] = 3306
-    database: Name = "offlinedb"
-    user: Name
-    password_variable: Annotated[
-        str, Meta(pattern=VARIABLE, description="of the environment, it holds the password: letters, digits and _")
-    ] = "BOSS_BUILDER_DATABASE_PASSWORD"  # noqa: S105 - the name of a variable, not a password
-    payloads: Annotated[tuple[Name, ...], Meta(description="tables that hold constants, copied too")] = ()
-
-
-TableSource = CsvTables | DatabaseDump | MariaDb
-BookkeepingFinding = Literal[
-    "overlap", "gap", "inverted", "unknown-type", "wrong-sign", "default-version", "no-version", "no-payload"
-]
-
-
-class Bookkeeping(_Block, frozen=True, kw_only=True):
-    """`bookkeeping { ... }`: which calibration constants belong to which runs; the image holds it as sqlite."""
-
-    source: TableSource
-    release: Annotated[
-        str, Meta(description="BossRelease of the rows that belong to this release; default: its version")
-    ] = ""
-    install_to: Annotated[GuestPath, Meta(description="the sqlite file in the image")] = (
-        "/usr/share/bookkeeping/offlinedb.db"
-    )
-    accept: Annotated[
-        tuple[BookkeepingFinding, ...], Meta(description="findings of `bookkeeping check` that do not stop a freeze")
-    ] = ("gap",)
-
-
-class Sample(_Block, frozen=True, kw_only=True):
-    """`sample "NAME" { ... }`: events of one channel, made and reconstructed in the booted image."""
-
-    labels: ClassVar[tuple[str, ...]] = ("name",)
-
-    name: Name
-    channel: Annotated[str, Meta(min_length=1, description="as reports call it: J/psi -> rho pi")]
-    job_options: Annotated[
-        tuple[FilePath, ...], Meta(min_length=1, description="the jobs in their order; each file is given to `command`")
-    ]
-    files: Annotated[tuple[FilePath, ...], Meta(description="what the jobs read besides, as decay cards")] = ()
-    command: Annotated[tuple[Text, ...], Meta(min_length=1)] = ("boss.exe",)
-    result: Annotated[Name, Meta(description="the file of histograms that the last job writes")]
-    events: Annotated[int, Meta(ge=1, le=100_000_000)]
-    emulated_events: (
-        Annotated[
-            int,
-            Meta(
-                ge=1,
-                le=100_000_000,
-                description="events where the processor is emulated; default: a tenth of `events`",
-            ),
-        ]
-        | None
-    ) = None
-    seed: Annotated[int, Meta(ge=1, le=2_147_483_647)]
-    time_limit: Annotated[int, Meta(gt=0, description="seconds for each job")] = 600
-
-
-class Reference(_Block, frozen=True, kw_only=True):
-    """`reference "NAME" { ... }`: what samples are compared with; one of `release` and `results`."""
-
-    labels: ClassVar[tuple[str, ...]] = ("name",)
-
-    name: Name
-    title: Annotated[str, Meta(min_length=1, description="as reports call it: the previous release, data")]
-    release: Annotated[Name | None, Meta(description="a release whose result the store holds")] = None
-    results: Annotated[FolderPath | None, Meta(description="a folder of SAMPLE.json, as samples' results")] = None
-    stands_in_for: Annotated[
-        str, Meta(description="what this only imitates, as in `data of BESIII`; every report says so")
-    ] = ""
-
-
-class Observable(_Block, frozen=True, kw_only=True):
-    """`observable "NAME" { ... }`: quantities of samples that are compared with a reference, all in one way."""
-
-    labels: ClassVar[tuple[str, ...]] = ("name",)
-
-    name: Name
-    samples: Annotated[
-        tuple[Name, ...], Meta(min_length=1, description="the samples in which each histogram is compared")
-    ]
-    histograms: Annotated[
-        tuple[Name, ...],
-        Meta(min_length=1, description="names in the result; of an efficiency the stem of NAME_passed and NAME_total"),
-    ]
-    reference: Name
-    test: Literal["chi2", "ks", "binomial-ratio"]
-    tolerance: Annotated[
-        float, Meta(ge=0, le=1, description="a difference that is accepted even where it is significant")
-    ] = 0.0
-    critical: Annotated[bool, Meta(description="whether a difference makes the validation fail")] = True
-
-
-class Validation(_Block, frozen=True, kw_only=True):
-    """`validation { ... }`: how a booted image is judged."""
-
-    suite: Annotated[FolderPath, Meta(description="a folder of pytest and testinfra tests")]
-    time_limit: Annotated[int, Meta(gt=0, description="seconds for the whole suite")] = 600
-    family_wise_error_rate: Annotated[
-        float,
-        Meta(gt=0, le=0.5, description="the probability that chance alone makes any of the comparisons fail"),
-    ] = 0.01
-    sample: tuple[Sample, ...] = ()
-    reference: tuple[Reference, ...] = ()
-    observable: tuple[Observable, ...] = ()
-
-
-class Recipe(_Block, frozen=True, kw_only=True):
+class Recipe(Block, frozen=True, kw_only=True):
     """A whole recipe, evaluated, with everything that it inherits merged in."""
 
     release: Release

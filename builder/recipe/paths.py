@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from builder.core.errors import Location, Problem
+from builder.recipe.fields import FILE_PATH, FileRef
 from builder.recipe.language import PathKind
-from builder.recipe.model import FILE_PATH, FileRef
 from builder.recipe.text import pattern_problem
 
 _COPY = "put a copy into the folder"

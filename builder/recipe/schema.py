@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from builder.recipe.fields import FILE_PATH
 from builder.recipe.language import (
     AttributeType,
     BlockType,
@@ -26,7 +27,6 @@ from builder.recipe.language import (
     UrlKind,
     top_level,
 )
-from builder.recipe.model import FILE_PATH
 
 _EXPRESSION = {"$ref": "#/$defs/expression"}
 _NOT_INHERITED = {"release", "base", "source"}

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
+from builder.recipe.fields import FileRef
 from builder.recipe.language import EXTENDS, BlockType, top_level
 from builder.recipe.layout import formatted
-from builder.recipe.model import FileRef, Recipe
+from builder.recipe.model import Recipe
 
 
 def as_document(recipe: Recipe) -> dict[str, Any]:

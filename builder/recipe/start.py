@@ -9,9 +9,9 @@ from datetime import date
 from pathlib import Path
 
 from builder.core.errors import InputFailure
+from builder.recipe.fields import NAME
 from builder.recipe.find import FILE_NAME
 from builder.recipe.layout import formatted
-from builder.recipe.model import NAME
 
 _PACKAGE = Path(__file__).parent.parent
 _PLACES = (_PACKAGE / "_templates" / "recipe", _PACKAGE.parent / "templates" / "recipe")

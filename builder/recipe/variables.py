@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from builder.core.errors import InputFailure, Problem
-from builder.recipe.model import VARIABLE
+from builder.recipe.fields import VARIABLE
 
 PREFIX = "BOSS_BUILDER_VAR_"
 

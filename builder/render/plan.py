@@ -15,7 +15,8 @@ from builder.core import documents
 from builder.core.digest import Digest
 from builder.lock.model import BOOKKEEPING, Blob, Lock
 from builder.recipe.epoch import release_epoch, shared_epoch
-from builder.recipe.model import ExternalLibrary, Recipe, RpmSource, TarballSource, VmImage
+from builder.recipe.images import VmImage
+from builder.recipe.model import ExternalLibrary, Recipe, RpmSource, TarballSource
 from builder.render.templates import render
 from builder.render.vm import CONSOLE, ROOT_PARTITION, SHELL, disk_ids, file_system
 

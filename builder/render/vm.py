@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from builder.core.digest import Digest
-from builder.recipe.model import Recipe, VmImage
+from builder.recipe.images import VmImage
+from builder.recipe.model import Recipe
 from builder.render.templates import render
 from builder.store.shapes import VmConfig
 

@@ -13,7 +13,7 @@ from builder.freeze.freeze import stored_lock
 from builder.physics.comparison import SUFFIXES, Measured, Planned, Unmeasured, compare
 from builder.physics.model import Judgement, Observable, State
 from builder.physics.report import Fact
-from builder.recipe.model import Validation
+from builder.recipe.validation import Validation
 from builder.store.shapes import SHAPES, Shape
 from builder.store.store import Store
 from builder.validation.physics import Samples, observables, samples_of

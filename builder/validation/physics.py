@@ -23,8 +23,8 @@ from builder.physics.comparison import Measured, Planned, Unmeasured, compare
 from builder.physics.histograms import read_result
 from builder.physics.identity import Identity, Verdict, identity
 from builder.physics.model import Comparison, Judgement, Observable, State
-from builder.recipe import model as recipe
-from builder.recipe.model import Reference, Validation
+from builder.recipe import validation as recipe
+from builder.recipe.validation import Reference, Validation
 from builder.store.shapes import SHAPES, Shape
 from builder.store.store import Store
 from builder.validation.outcome import Check, CheckOutcome, Suite

@@ -17,7 +17,7 @@ from builder.core.errors import WorkFailure
 from builder.core.files import write_atomically
 from builder.core.progress import Progress
 from builder.lock.model import Lock
-from builder.recipe.model import Sample, Validation
+from builder.recipe.validation import Sample, Validation
 from builder.render.templates import render
 from builder.store.store import Store
 

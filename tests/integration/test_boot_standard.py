@@ -15,6 +15,7 @@ from builder.engine.engine import Engine
 from builder.lock import file as lock_file
 from builder.lock.model import Blob, Lock, Source
 from builder.recipe import model
+from builder.recipe.fields import FileRef
 from builder.store.store import Store
 from builder.toolbox.image import reference
 from builder.validation.outcome import CheckOutcome, State, Suite
@@ -42,7 +43,7 @@ LOCK = Lock(
         ),
         package=model.Package(
             name="boss",
-            source=model.DirectorySource(path=model.FileRef("tiny-1", "boss")),
+            source=model.DirectorySource(path=FileRef("tiny-1", "boss")),
             install_to="/opt/boss",
             environment={"PATH": "/usr/bin:/bin"},
         ),

@@ -20,7 +20,9 @@ from builder.engine.engine import Engine
 from builder.inside.canonical import walk_source, write_tar
 from builder.lock import file as lock_file
 from builder.lock.model import Blob, Lock, Source
-from builder.recipe import model
+from builder.recipe import model, validation
+from builder.recipe.fields import FileRef
+from builder.recipe.images import OciImage, SifImage
 from builder.store import oci
 from builder.store.contents import contents
 from builder.store.store import Store
@@ -37,7 +39,7 @@ PACKAGE = "miniboss-0:1-1.x86_64"
 
 
 def make_lock(suite: Blob | None, *, time_limit: int = 60) -> Lock:
-    reference_ = model.FileRef("tiny-1", "validation")
+    reference_ = FileRef("tiny-1", "validation")
     blob = Blob(digest="sha256:" + "0" * 64, size=1)
     return Lock(
         version=1,
@@ -57,7 +59,7 @@ def make_lock(suite: Blob | None, *, time_limit: int = 60) -> Lock:
                 install_to="/opt/tiny",
                 environment={"BesArea": "/opt/tiny", "PATH": "/opt/tiny/bin"},
             ),
-            validation=model.Validation(suite=reference_, time_limit=time_limit) if suite else None,
+            validation=validation.Validation(suite=reference_, time_limit=time_limit) if suite else None,
         ),
         recipe_files={},
         builder_image=blob,
@@ -434,9 +436,7 @@ def test_a_shape_that_can_not_be_booted_does_not_keep_the_others_from_being_judg
 def test_a_shape_that_the_recipe_asks_for_must_have_been_built(make_image: ImageMaker, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     lock = make_lock(None)
-    lock = msgspec.structs.replace(
-        lock, recipe=msgspec.structs.replace(lock.recipe, image=(model.OciImage(), model.SifImage()))
-    )
+    lock = msgspec.structs.replace(lock, recipe=msgspec.structs.replace(lock.recipe, image=(OciImage(), SifImage())))
     make_image(store, "tiny-1", annotations={"boss-builder.lock": str(Digest.of(lock_file.encode(lock)))})
     assert list(images_to_judge(store, lock, "oci")) == ["oci"]
     with pytest.raises(InputFailure, match=r"no sif image of tiny-1\n.*it has: oci\n.*build tiny-1 --image sif"):

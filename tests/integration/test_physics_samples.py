@@ -15,7 +15,7 @@ from builder.core.errors import WorkFailure
 from builder.core.progress import NoProgress
 from builder.engine.engine import Engine
 from builder.lock.model import Blob, Lock, Source
-from builder.recipe import model
+from builder.recipe.fields import FileRef
 from builder.store import oci
 from builder.store.store import Store
 from builder.validation.outcome import State as SuiteState
@@ -75,7 +75,7 @@ class Runner:
         names = [f"{number}.txt" for number, _ in enumerate(jobs)]
         asked = msgspec.structs.replace(
             sample(),
-            job_options=tuple(model.FileRef("tiny-2", f"jobs/{name}") for name in names),
+            job_options=tuple(FileRef("tiny-2", f"jobs/{name}") for name in names),
             time_limit=time_limit,
         )
         work = self.folder / "work"

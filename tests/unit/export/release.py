@@ -14,20 +14,10 @@ from builder.core.digest import Digest
 from builder.inside.canonical import DIRECTORY, REGULAR, SYMBOLIC_LINK, Content, Entry, write_tar
 from builder.lock import file as lock_file
 from builder.lock.model import LOCK_VERSION, Blob, Key, Lock, Repository, RpmPackage, Signature, Source, Verdict
-from builder.recipe.model import (
-    Document,
-    FileRef,
-    OciImage,
-    Os,
-    Package,
-    Recipe,
-    Release,
-    RpmRepository,
-    RpmSource,
-    SifImage,
-    Validation,
-    VmImage,
-)
+from builder.recipe.fields import FileRef
+from builder.recipe.images import OciImage, SifImage, VmImage
+from builder.recipe.model import Document, Os, Package, Recipe, Release, RpmRepository, RpmSource
+from builder.recipe.validation import Validation
 from builder.store import oci
 from builder.store.shapes import (
     RENDERED,

@@ -15,7 +15,9 @@ from builder.core.errors import InputFailure, WorkFailure
 from builder.core.progress import NoProgress
 from builder.export.export import Exported, export
 from builder.export.names import docker_name
-from builder.recipe.model import Bookkeeping, CsvTables, FileRef, Puppet, Release
+from builder.recipe.fields import FileRef
+from builder.recipe.model import Puppet, Release
+from builder.recipe.tables import Bookkeeping, CsvTables
 from builder.store import oci
 from builder.store.shapes import SHAPES, Shape
 from tests.unit.export.release import RELEASE, Site, directory, link, regular, tar, vm_config

@@ -5,7 +5,7 @@ import msgspec
 from builder.core import documents
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
-from builder.recipe.model import OciImage, VmImage
+from builder.recipe.images import OciImage, VmImage
 from tests.unit.render.test_plan import RECIPE, lock, package
 
 

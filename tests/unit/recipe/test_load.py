@@ -7,18 +7,11 @@ from typing import Any
 import pytest
 
 from builder.core.errors import InputFailure
+from builder.recipe.fields import FileRef
+from builder.recipe.images import OciImage, SifImage, VmImage
 from builder.recipe.load import examine, load, load_base
-from builder.recipe.model import (
-    CsvTables,
-    DirectorySource,
-    FileRef,
-    MariaDb,
-    OciImage,
-    RpmSource,
-    SifImage,
-    TarballSource,
-    VmImage,
-)
+from builder.recipe.model import DirectorySource, RpmSource, TarballSource
+from builder.recipe.tables import CsvTables, MariaDb
 
 
 @pytest.fixture

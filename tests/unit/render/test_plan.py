@@ -13,12 +13,10 @@ from builder.core.digest import Digest
 from builder.core.errors import InputFailure
 from builder.inside.canonical import DIRECTORY, HARD_LINK, REGULAR, Entry, write_tar
 from builder.lock.model import LOCK_VERSION, Blob, Lock, Repository, RpmPackage, Signature, Source, Verdict
+from builder.recipe.fields import FileRef
 from builder.recipe.model import (
-    Bookkeeping,
-    CsvTables,
     Document,
     ExternalLibrary,
-    FileRef,
     Os,
     Package,
     Puppet,
@@ -28,6 +26,7 @@ from builder.recipe.model import (
     RpmSource,
     TarballSource,
 )
+from builder.recipe.tables import Bookkeeping, CsvTables
 from builder.render.context import stripped, write_inputs
 from builder.render.plan import dockerfile, plan
 from builder.store.store import Store

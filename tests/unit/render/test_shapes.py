@@ -9,7 +9,8 @@ import pytest
 
 from builder.core.digest import Digest
 from builder.lock.model import Lock
-from builder.recipe.model import OciImage, Recipe, SifImage, VmImage
+from builder.recipe.images import OciImage, SifImage, VmImage
+from builder.recipe.model import Recipe
 from builder.render.plan import plan
 from builder.render.sif import definition
 from builder.render.vm import disk_ids, domain, file_system, start_script

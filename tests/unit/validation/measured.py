@@ -14,6 +14,8 @@ from builder.core.digest import Digest
 from builder.inside.canonical import walk_source, write_tar
 from builder.lock.model import Blob, Lock, Source
 from builder.recipe import model
+from builder.recipe.fields import FileRef
+from builder.recipe.validation import Observable, Reference, Sample, Validation
 from builder.store import oci
 from builder.store.shapes import Shape
 from builder.store.store import Store
@@ -21,7 +23,7 @@ from builder.validation.results import Length, Results, store_results
 from builder.validation.samples import SampleRun
 
 EVENTS = 5000
-SUITE = model.FileRef("tiny-2", "validation")
+SUITE = FileRef("tiny-2", "validation")
 EMPTY = Blob(digest="sha256:" + "0" * 64, size=0)
 
 
@@ -59,22 +61,20 @@ def encoded(content: dict[str, Any]) -> bytes:
 GOOD = encoded(histograms())
 
 
-def sample(name: str = "mumu") -> model.Sample:
+def sample(name: str = "mumu") -> Sample:
     """Give a sample of EVENTS events."""
-    return model.Sample(
+    return Sample(
         name=name,
         channel=f"J/psi -> {name}",
-        job_options=(model.FileRef("tiny-2", f"jobs/{name}.txt"),),
+        job_options=(FileRef("tiny-2", f"jobs/{name}.txt"),),
         result=f"{name}.json",
         events=EVENTS,
         seed=7,
     )
 
 
-PREVIOUS = model.Reference(name="previous", title="tiny 1", release="tiny-1")
-PSEUDO_DATA = model.Reference(
-    name="data", title="pseudo-data", results=SUITE, stands_in_for="data of the real experiment"
-)
+PREVIOUS = Reference(name="previous", title="tiny 1", release="tiny-1")
+PSEUDO_DATA = Reference(name="data", title="pseudo-data", results=SUITE, stands_in_for="data of the real experiment")
 
 
 def observable(
@@ -85,9 +85,9 @@ def observable(
     samples: tuple[str, ...] = ("mumu",),
     critical: bool = True,
     tolerance: float = 0.0,
-) -> model.Observable:
+) -> Observable:
     """Give a block `observable` of one histogram."""
-    return model.Observable(
+    return Observable(
         name=f"{histogram}_{reference}",
         samples=samples,
         histograms=(histogram,),
@@ -104,9 +104,9 @@ ANGLE = observable("angle", "ks", critical=False)
 OBSERVABLES = (MASS, EFFICIENCY, ANGLE)
 
 
-def validation(*observables: model.Observable, samples: tuple[str, ...] = ("mumu",)) -> model.Validation:
+def validation(*observables: Observable, samples: tuple[str, ...] = ("mumu",)) -> Validation:
     """Give what a recipe says of its validation."""
-    return model.Validation(
+    return Validation(
         suite=SUITE,
         sample=tuple(sample(name) for name in samples),
         reference=(PREVIOUS, PSEUDO_DATA),
@@ -114,7 +114,7 @@ def validation(*observables: model.Observable, samples: tuple[str, ...] = ("mumu
     )
 
 
-def lock(asked: model.Validation | None, version: str = "2", *, data: Blob = EMPTY) -> Lock:
+def lock(asked: Validation | None, version: str = "2", *, data: Blob = EMPTY) -> Lock:
     """Give the lock of tiny-VERSION; `data` is the frozen folder of its pseudo-data."""
     source = Source(source=str(SUITE), blob=data, kind="directory")
     return Lock(

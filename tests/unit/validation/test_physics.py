@@ -15,7 +15,7 @@ from builder.core.digest import Digest
 from builder.lock.model import Lock
 from builder.physics.identity import Verdict
 from builder.physics.model import Comparison, State
-from builder.recipe import model
+from builder.recipe.validation import Validation
 from builder.store.store import Store
 from builder.validation.outcome import CheckOutcome
 from builder.validation.outcome import State as SuiteState
@@ -57,7 +57,7 @@ def judged(store: Store, of: Lock, results: Results) -> Physics:
 
 
 def against_previous(
-    store: Store, *runs: SampleRun, reference: bytes = GOOD, asked: model.Validation | None = None
+    store: Store, *runs: SampleRun, reference: bytes = GOOD, asked: Validation | None = None
 ) -> Physics:
     """Judge runs of tiny-2 (of one sample as it should be, where none is given) against `reference` of tiny-1."""
     asked = asked or validation()
