@@ -18,8 +18,18 @@ if TYPE_CHECKING:
     from builder.boot.shell.machine import ShellMachine
 
 
-def boot(store: Store, shape: Shape, image: oci.Descriptor, *, progress: Progress | None = None) -> Machine:
+def boot(
+    store: Store,
+    shape: Shape,
+    image: oci.Descriptor,
+    *,
+    progress: Progress | None = None,
+    time_limit: float | None = None,
+) -> Machine:
     """Start the image that `image` describes with networking off; the caller closes the machine.
+
+    `time_limit` is how many seconds a virtual machine may take until it answers; None: as long as it takes under
+    emulation on a slow host.
 
     Raises HostFailure where this host lacks what the shape needs, WorkFailure where the image does not boot.
     """
@@ -31,7 +41,7 @@ def boot(store: Store, shape: Shape, image: oci.Descriptor, *, progress: Progres
         return boot_sif(store, image, progress)
     from builder.boot.vm.boot import boot_vm
 
-    return boot_vm(store, image, progress)
+    return boot_vm(store, image, progress, time_limit=time_limit)
 
 
 def _boot_docker(store: Store, image: oci.Descriptor) -> Machine:

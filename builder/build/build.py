@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from builder.build.config import image_annotations, image_config
-from builder.build.job import BuiltImage, Job
+from builder.build.job import TIME_LIMIT, BuiltImage, Job
 from builder.build.kept import BuiltStage, stored_stage
 from builder.build.sif_image import build_sif
 from builder.build.stages import build_stages
@@ -62,17 +62,21 @@ def build(
     open_toolbox: Callable[[oci.Descriptor], Toolbox],
     progress: Progress,
     shapes: Collection[Shape] | None = None,
+    *,
+    time_limit: float = TIME_LIMIT,
 ) -> Built:
     """Build the images of a lock, or find them built; every stage and image that the store has is taken from there.
 
     `shapes` are those wanted, by default all that the recipe asks for; `oci` is built always, as the others are made
     from it. `open_toolbox` opens the builder image that the lock names; it is called only when something must be
-    built. Raises InputFailure where the recipe does not ask for a shape that is wanted, WorkFailure where a stage or
-    an image fails, HostFailure where no engine answers; images that do not need what failed are built all the same.
+    built. Each stage and each image may take `time_limit` seconds. Raises InputFailure where the recipe does not ask
+    for a shape that is wanted, WorkFailure where a stage or an image fails, HostFailure where no engine answers; images
+    that do not need what failed are built all the same.
     """
     wanted = _wanted(lock, shapes)
     lock_digest = Digest.of(lock_file.encode(lock))
-    job = Job(lock, lock_digest, store, functools.cache(lambda: open_toolbox(builder_image(lock))), progress)
+    opener = functools.cache(lambda: open_toolbox(builder_image(lock)))
+    job = Job(lock, lock_digest, store, opener, progress, time_limit)
     planned = build_plan(lock)
     own = (planned.vm,) if planned.vm is not None and "vm" in wanted else ()
     failures: list[Failure] = []
@@ -113,7 +117,7 @@ def _stages(stages: tuple[Stage, ...], job: Job) -> tuple[BuiltStage, ...]:
     found = [stored_stage(stage, job.store) for stage in stages]
     if all(found):
         return tuple(s for s in found if s is not None)
-    return build_stages(stages, job.lock, job.store, job.open_toolbox(), job.progress)
+    return build_stages(stages, job)
 
 
 def _oci(job: Job, stages: tuple[BuiltStage, ...]) -> BuiltImage:

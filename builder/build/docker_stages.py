@@ -13,16 +13,16 @@ import msgspec
 
 from builder.build.config import chain_config
 from builder.build.kept import BuiltStage, Layer, keep
-from builder.core.errors import Failure, WorkFailure
+from builder.core.errors import Failure, TimeLimitFailure, WorkFailure
 from builder.core.progress import Progress
 from builder.engine.engine import Engine
+from builder.engine.engine import failure as engine_failure
 from builder.render.context import write_inputs
 from builder.render.plan import SCRATCH, Stage
 from builder.store.store import Store
 from builder.toolbox.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
-TIME_LIMIT = 3600
 TAIL_LINES = 40
 
 
@@ -49,9 +49,15 @@ class _Request(msgspec.Struct, frozen=True):
 
 
 def build_on_top(
-    stages: Sequence[Stage], below: Sequence[BuiltStage], store: Store, toolbox: Toolbox, progress: Progress
+    stages: Sequence[Stage],
+    below: Sequence[BuiltStage],
+    store: Store,
+    toolbox: Toolbox,
+    progress: Progress,
+    *,
+    time_limit: float,
 ) -> tuple[BuiltStage, ...]:
-    """Build stages on top of stored ones, and store each.
+    """Build stages on top of stored ones, and store each; each may take `time_limit` seconds.
 
     Raises WorkFailure where a stage fails; those before it are stored by then.
     """
@@ -67,13 +73,21 @@ def build_on_top(
             for stage in stages:
                 try:
                     under = made[-1].image if made else base
-                    made.append(_make(stage, under, store=store, folder=folder, engine=engine, progress=progress))
+                    made.append(
+                        _make(
+                            stage, under, store=store, folder=folder, engine=engine, progress=progress,
+                            time_limit=time_limit,
+                        )
+                    )  # fmt: skip
                 except Failure as error:
                     failure = error
                     break
             built: tuple[BuiltStage, ...] = ()
             if made:
-                built = _store(made, len(below), store=store, toolbox=toolbox, folder=folder, progress=progress)
+                built = _store(
+                    made, len(below), store=store, toolbox=toolbox, folder=folder, progress=progress,
+                    time_limit=time_limit,
+                )  # fmt: skip
         finally:
             for extra in reversed(made):
                 _remove_image(engine, extra.image)
@@ -83,18 +97,34 @@ def build_on_top(
     return built
 
 
-def _make(stage: Stage, base: str, *, store: Store, folder: Path, engine: Engine, progress: Progress) -> _Made:
+def _make(
+    stage: Stage,
+    base: str,
+    *,
+    store: Store,
+    folder: Path,
+    engine: Engine,
+    progress: Progress,
+    time_limit: float,
+) -> _Made:
     started = time.monotonic()
     with progress.task(f"stage {stage.name}"):
         # layers bear whole seconds: what this stage changes must not bear the second in which the one below ended
         time.sleep(1 - time.time() % 1)
-        image = _docker_build(engine, stage, base, store, folder)
+        image = _docker_build(engine, stage, base, store, folder, time_limit=time_limit)
         layers = _layer_count(engine, image) - _layer_count(engine, base)
     return _Made(stage, image, layers, time.monotonic() - started)
 
 
 def _store(
-    made: Sequence[_Made], skip: int, *, store: Store, toolbox: Toolbox, folder: Path, progress: Progress
+    made: Sequence[_Made],
+    skip: int,
+    *,
+    store: Store,
+    toolbox: Toolbox,
+    folder: Path,
+    progress: Progress,
+    time_limit: float,
 ) -> tuple[BuiltStage, ...]:
     """Bring the layers of built stages into canonical form and store them; `skip` layers lie below the first."""
     work = folder / "work"
@@ -113,7 +143,7 @@ def _store(
             stages=tuple(_StageLayers(m.layers, m.stage.epoch) for m in made),
             scratch=SCRATCH.lstrip("/"),
         )
-        layers = toolbox.run("layers", request, tuple[Layer, ...], work=work, time_limit=TIME_LIMIT)
+        layers = toolbox.run("layers", request, tuple[Layer, ...], work=work, time_limit=time_limit)
     return tuple(
         keep(m.stage, work / f"layer-{number}.tar.gz", layer, store, m.seconds)
         for number, (m, layer) in enumerate(zip(made, layers, strict=True))
@@ -125,7 +155,7 @@ def _layer_count(engine: Engine, image: str) -> int:
     return len(layers)
 
 
-def _docker_build(engine: Engine, stage: Stage, base: str, store: Store, folder: Path) -> str:
+def _docker_build(engine: Engine, stage: Stage, base: str, store: Store, folder: Path, *, time_limit: float) -> str:
     """Run one stage's instructions on the classic builder, without a network or a cache; gives the image's id."""
     context = folder / f"context-{stage.name}"
     context.mkdir()
@@ -134,16 +164,19 @@ def _docker_build(engine: Engine, stage: Stage, base: str, store: Store, folder:
     lines: list[str] = []
     image = ""
     try:
-        for message in engine.build(context):
+        for message in engine.build(context, time_limit=time_limit):
             if "stream" in message:
                 lines += message["stream"].splitlines()
                 log.info("%s", message["stream"].rstrip())
             if "error" in message:
                 tail = "\n".join(line for line in lines[-TAIL_LINES:] if line.strip())
-                raise WorkFailure(f"the stage {stage.name} failed: {message['error']}", hint=tail)
+                raise engine_failure(f"the stage {stage.name} failed: {message['error']}", tail)
             image = message.get("aux", {}).get("ID", image)
+    except TimeLimitFailure as stopped:
+        tail = "\n".join(line for line in lines[-TAIL_LINES:] if line.strip())
+        raise TimeLimitFailure(f"the stage {stage.name} failed: {stopped}", hint=tail) from stopped
     except docker.errors.APIError as error:
-        raise WorkFailure(f"the Docker Engine did not build {stage.name}: {error.explanation}") from error
+        raise engine_failure(f"the Docker Engine did not build {stage.name}: {error.explanation}") from error
     return image
 
 

@@ -21,6 +21,8 @@ SCRATCH = "/boss-builder/scratch"
 UNPACKED_RATIO = 8
 """More than any RPM or layer unpacks to, as a multiple of its own size."""
 SPARE = 256 << 20
+TIME_LIMIT = 3600.0
+"""Seconds that a stage, or an image, may take unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Job:
     store: Store
     open_toolbox: Callable[[], Toolbox]
     progress: Progress
+    time_limit: float = TIME_LIMIT
+    """Seconds that each stage and each image may take."""
 
     @property
     def release(self) -> str:

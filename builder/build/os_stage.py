@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from builder.build.job import SPARE, UNPACKED_RATIO
+from builder.build.job import SPARE, TIME_LIMIT, UNPACKED_RATIO
 from builder.build.kept import BuiltStage, Layer, keep
 from builder.core.host import available_memory
 from builder.core.progress import Progress
@@ -17,7 +17,6 @@ from builder.render.plan import Stage
 from builder.store.store import Store
 from builder.toolbox.toolbox import Toolbox
 
-TIME_LIMIT = 3600
 REPOSITORY = "/boss-builder/repository"
 ROOT = "/boss-builder/os"
 
@@ -29,8 +28,16 @@ class _Request(msgspec.Struct, frozen=True):
     epoch: int
 
 
-def build_os(stage: Stage, lock: Lock, store: Store, toolbox: Toolbox, progress: Progress) -> BuiltStage:
-    """Build the stage `os` of a lock and store it.
+def build_os(
+    stage: Stage,
+    lock: Lock,
+    store: Store,
+    toolbox: Toolbox,
+    progress: Progress,
+    *,
+    time_limit: float = TIME_LIMIT,
+) -> BuiltStage:
+    """Build the stage `os` of a lock and store it; it may take `time_limit` seconds.
 
     Raises WorkFailure where an input is missing or damaged, or dnf does not install what the lock says.
     """
@@ -47,7 +54,7 @@ def build_os(stage: Stage, lock: Lock, store: Store, toolbox: Toolbox, progress:
             work=work,
             folders=[Folder(repository, REPOSITORY)],
             tmpfs=_memory_for(lock),
-            time_limit=TIME_LIMIT,
+            time_limit=time_limit,
         )
         return keep(stage, work / "layer.tar.gz", layer, store, time.monotonic() - started)
 

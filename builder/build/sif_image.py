@@ -19,7 +19,6 @@ from builder.store.store import Store
 from builder.toolbox.toolbox import SIF_PROGRAMS, programs_digest
 
 ORIGIN = "/boss-builder/origin"
-TIME_LIMIT = 3600
 SHAPE: Final = "sif"
 
 
@@ -76,7 +75,7 @@ def _build(job: Job, image: oci.Descriptor, text: str) -> oci.Descriptor:
             work=work,
             folders=[Folder(place, ORIGIN)],
             tmpfs=memory,
-            time_limit=TIME_LIMIT,
+            time_limit=job.time_limit,
         )
         digest, size = store.put_file(work / "image.sif")
         title = {oci.TITLE: f"{job.release}.sif"}

@@ -84,6 +84,14 @@ class WorkFailure(Failure):
     exit_code = ExitCode.UNFINISHED
 
 
+class TimeLimitFailure(WorkFailure):
+    """The work was stopped because its time limit passed."""
+
+
+class SpaceFailure(WorkFailure):
+    """The work could not be finished because space or memory ran out."""
+
+
 class FoundFailure(Failure):
     """The work was done and found something wrong."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -61,3 +62,8 @@ def write_atomically(target: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write `data` to `target` whole, synced and with the given mode, or not at all."""
     with atomic_writer(target, mode=mode) as stream:
         stream.write(data)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether an error says that a file system, or the user's share of it, has no room left."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT}

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.errors import HostFailure, WorkFailure
+from builder.core.errors import HostFailure, TimeLimitFailure, WorkFailure
 
 log = logging.getLogger(__name__)
 TAIL_LINES = 20
@@ -45,8 +45,8 @@ def run(
     `time_limit` is in seconds. `environment` is added to the caller's. With `log_file` both streams go
     there as they come, and `stdout`/`stderr` of the result hold nothing.
 
-    Raises HostFailure where the program is not there; WorkFailure where it exceeds the limit or, with `check`,
-    where it ends with anything but 0. The command and its last lines stand in the error.
+    Raises HostFailure where the program is not there; TimeLimitFailure where it exceeds the limit; WorkFailure, with
+    `check`, where it ends with anything but 0. The command and its last lines stand in the error.
     """
     words = [os.fspath(a) for a in arguments]
     log.info("$ %s", quoted(words))
@@ -75,7 +75,7 @@ def run(
             f"the program {words[0]!r} is not installed", hint=f"it was needed for: {quoted(words)}"
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise WorkFailure(
+        raise TimeLimitFailure(
             f"{words[0]} did not end within {time_limit:g} s", hint=f"command: {quoted(words)}"
         ) from error
     if check and done.returncode != 0:

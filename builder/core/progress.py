@@ -52,13 +52,14 @@ class PlainProgress:
 
     INTERVAL = 5.0
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        """Write to `stream`, by default stderr."""
+    def __init__(self, stream: TextIO | None = None, *, prefix: str = "") -> None:
+        """Write to `stream`, by default stderr; every line begins with `prefix`."""
         self._stream = stream or sys.stderr
+        self._prefix = prefix
 
     def say(self, message: str) -> None:
         """Print it."""
-        print(message, file=self._stream, flush=True)
+        print(f"{self._prefix}{message}", file=self._stream, flush=True)
 
     @contextmanager
     def task(self, title: str, total: int = 0, unit: str = "B") -> Iterator[Task]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from docker.models.containers import Container
 from docker.types import Mount, Ulimit
 
 from builder.core.digest import Digest
-from builder.core.errors import HostFailure, WorkFailure
+from builder.core.errors import HostFailure, SpaceFailure, TimeLimitFailure, WorkFailure
 from builder.engine.archive import docker_archive
 from builder.engine.owner import is_gone, own_name
 from builder.store import oci
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 OWNER = "boss-builder.owner"
 TAIL_LINES = 30
 API_TIMEOUT = 600
+NO_SPACE = "no space left on device"
 
 
 @dataclass(frozen=True)
@@ -87,19 +89,36 @@ class Engine:
             archive: Any = docker_archive(store, config, layers, tag)  # the SDK takes any iterable; its stubs do not
             self.client.images.load(archive)
         except (docker.errors.DockerException, requests.RequestException) as error:
-            raise WorkFailure(
-                f"the Docker Engine did not take the image {tag}: {error}", hint=_space_hint(error)
-            ) from error
+            raise failure(f"the Docker Engine did not take the image {tag}: {error}") from error
         if not self.has_image(image_id):
             raise WorkFailure(f"the Docker Engine loaded {tag} under another id than {image_id}")
         return image_id
 
-    def build(self, context: Path) -> Iterator[dict[str, Any]]:
-        """Run `docker build` on a context: classic builder, no network, no cache; yield its messages."""
+    def build(self, context: Path, *, time_limit: float) -> Iterator[dict[str, Any]]:
+        """Run `docker build` on a context: classic builder, no network, no cache; yield its messages.
+
+        `time_limit` is in seconds, for the whole and for the silence between two messages. A build whose client goes
+        away is ended by the engine. Raises TimeLimitFailure where the limit passes.
+        """
+        deadline = time.monotonic() + time_limit
         messages: Iterator[dict[str, Any]] = self.client.api.build(
-            path=str(context), nocache=True, rm=True, forcerm=True, network_mode="none", decode=True
+            path=str(context),
+            nocache=True,
+            rm=True,
+            forcerm=True,
+            network_mode="none",
+            decode=True,
+            timeout=max(1, math.ceil(time_limit)),
         )
-        return messages
+        try:
+            for message in messages:
+                if time.monotonic() > deadline:
+                    raise TimeLimitFailure(f"it did not end within {time_limit:g} s and was stopped")
+                yield message
+        except requests.exceptions.ConnectionError as error:
+            if "timed out" not in str(error):
+                raise WorkFailure(f"the Docker Engine broke off: {error}") from error
+            raise TimeLimitFailure(f"it said nothing for {time_limit:g} s and was stopped") from error
 
     # -- what is ours ---------------------------------------------------------------------------------------------
 
@@ -198,7 +217,7 @@ class Engine:
                 reader.start()
                 code = _wait(container, time_limit)
             except docker.errors.APIError as error:
-                raise WorkFailure(f"the Docker Engine failed: {error.explanation}", hint=_space_hint(error)) from error
+                raise failure(f"the Docker Engine failed: {error.explanation}") from error
             reader.join(timeout=10)
             return Finished(code, b"".join(tail).decode("utf-8", "replace"))
 
@@ -208,7 +227,7 @@ def _wait(container: Container, time_limit: float) -> int:
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise WorkFailure(f"the command did not end within {time_limit:g} s and was stopped")
+            raise TimeLimitFailure(f"the command did not end within {time_limit:g} s and was stopped")
         try:
             return int(container.wait(timeout=min(left + 1, API_TIMEOUT))["StatusCode"])
         except (requests.exceptions.ConnectionError, requests.exceptions.ReadTimeout):
@@ -245,8 +264,13 @@ def remove(container: Container) -> None:
             raise WorkFailure(f"the container {container.short_id} was not removed: {error.explanation}") from error
 
 
-def _space_hint(error: Exception) -> str:
-    return "free some space where the engine keeps its images" if "no space left" in str(error) else ""
+def failure(message: str, hint: str = "") -> WorkFailure:
+    """Make the failure of some words of the engine: a SpaceFailure where they say that space ran out."""
+    if NO_SPACE in message.lower() or NO_SPACE in hint.lower():
+        return SpaceFailure(
+            message, hint="\n".join(filter(None, (hint, "free some space where the engine keeps its images")))
+        )
+    return WorkFailure(message, hint=hint)
 
 
 def connect() -> Engine:

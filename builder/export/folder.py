@@ -6,7 +6,6 @@ Every file has a fixed mode and the release's time, and is listed with its sha25
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import glob
 import hashlib
@@ -22,7 +21,7 @@ from typing import IO
 from builder.core.archives import extract
 from builder.core.digest import CHUNK
 from builder.core.errors import InputFailure, WorkFailure
-from builder.core.files import remove_abandoned, sync_directory
+from builder.core.files import is_full, remove_abandoned, sync_directory
 from builder.core.progress import amount_text
 from builder.inside.canonical import Sink
 
@@ -246,6 +245,5 @@ def _check_room(folder: Path, size: int) -> None:
 
 
 def _unwritable(target: Path, error: OSError) -> WorkFailure:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    hint = "make room, or name a folder on another file system" if full else "name another folder"
+    hint = "make room, or name a folder on another file system" if is_full(error) else "name another folder"
     return WorkFailure(f"the export {target} can not be written: {error.strerror}", hint=hint)

@@ -93,6 +93,16 @@ class Store:
         folder.mkdir(exist_ok=True)
         return folder
 
+    @contextmanager
+    def exclusively(self, hex_digits: str) -> Iterator[None]:
+        """Hold a lock among all processes that use this store; `hex_digits` name what it is about.
+
+        There are 256 locks: two things may share one, and then wait for each other.
+        """
+        with (self.kept_folder("locks") / hex_digits[:2]).open("ab") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
     # -- blobs --------------------------------------------------------------------------------------------------
 
     def blob_path(self, digest: str) -> Path:

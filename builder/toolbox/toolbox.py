@@ -11,9 +11,9 @@ import msgspec
 from builder import inside
 from builder.core import documents
 from builder.core.digest import Digest
-from builder.core.errors import Failure, InputFailure, Problem, WorkFailure
+from builder.core.errors import Failure, InputFailure, Problem, SpaceFailure, WorkFailure
 from builder.core.progress import Progress
-from builder.engine.engine import Engine, Folder
+from builder.engine.engine import NO_SPACE, Engine, Folder
 from builder.store import oci
 from builder.store.store import Store
 from builder.toolbox import image
@@ -21,7 +21,6 @@ from builder.toolbox import image
 T = TypeVar("T")
 PROGRAMS = Path(inside.__file__).parent
 GUEST_PROGRAMS = "/boss-builder/builder/inside"
-NO_SPACE = "no space left on device"
 GUEST_WORK = "/boss-builder/work"
 
 
@@ -93,10 +92,10 @@ class Toolbox:
         )
         path = work / "answer.json"
         if done.exit_code != 0 or not path.exists():
-            cure = "\nfree some space where the store is" if NO_SPACE in done.tail.lower() else ""
-            raise WorkFailure(
-                f"{program} failed in the builder image (exit code {done.exit_code})", hint=done.tail.rstrip() + cure
-            )
+            message, said = f"{program} failed in the builder image (exit code {done.exit_code})", done.tail.rstrip()
+            if NO_SPACE in said.lower():
+                raise SpaceFailure(message, hint=said + "\nfree some space where the store is")
+            raise WorkFailure(message, hint=said)
         decoded = documents.decode(path.read_bytes(), _Answer)
         if decoded.refused:
             raise InputFailure(*(Problem(r.message, hint=r.hint) for r in decoded.refused))

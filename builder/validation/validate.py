@@ -103,13 +103,15 @@ def validate(
     *,
     report_folder: Path,
     progress: Progress | None = None,
+    boot_limit: float | None = None,
 ) -> Validation:
     """Boot each image with networking off and run the standard and the recipe's suite in it.
 
     `images` are those of this lock; see `images_to_judge`. Each image's evidence is stored as an artifact whose
     subject is the image; it is written for people to `report_folder`, with a page that shows every shape of the
-    release. A shape that can not be booted does not keep the others from being judged: its failure is in the result.
-    A suite that can not be run makes the evidence UNKNOWN. Raises WorkFailure where the store lacks something.
+    release. `boot_limit` is that of `boot`. A shape that can not be booted does not keep the others from being judged:
+    its failure is in the result. A suite that can not be run makes the evidence UNKNOWN. Raises WorkFailure where the
+    store lacks something.
     """
     listener = progress or NoProgress()
     release = lock.recipe.full_name
@@ -127,7 +129,7 @@ def validate(
             began = time.monotonic()
             try:
                 with listener.task(f"boot {release} ({shape})"):
-                    machine = boot(store, shape, image, progress=listener)
+                    machine = boot(store, shape, image, progress=listener, time_limit=boot_limit)
             except Failure as failure:
                 failures[shape] = failure
                 continue

@@ -12,7 +12,7 @@ from builder.boot.apptainer.program import Apptainer, Running, failure, find_app
 from builder.boot.binds import Bind
 from builder.boot.shell.channel import FifoChannel, channel_folder
 from builder.boot.shell.machine import ShellMachine
-from builder.core.errors import WorkFailure
+from builder.core.errors import TimeLimitFailure
 from builder.core.progress import NoProgress, Progress
 from builder.store import oci
 from builder.store.store import Store
@@ -90,7 +90,7 @@ def _await_shell(running: Running, folder: Path) -> None:
         if running.exit_code() is not None:
             raise failure(_said(folder))
         if time.monotonic() > deadline:
-            raise WorkFailure(f"apptainer did not start the image within {START_LIMIT:g} s", hint=_said(folder))
+            raise TimeLimitFailure(f"apptainer did not start the image within {START_LIMIT:g} s", hint=_said(folder))
         time.sleep(POLL)
 
 

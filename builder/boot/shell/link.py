@@ -19,7 +19,7 @@ from builder.boot.shell.protocol import (
     pieces,
     without_comments,
 )
-from builder.core.errors import WorkFailure
+from builder.core.errors import TimeLimitFailure, WorkFailure
 
 TICK = 0.25
 """Seconds after which the state of the machine is looked at though nothing has come."""
@@ -71,7 +71,7 @@ class Link:
         while not any(self._token.encode() + end in heard for end in (b"\n", b"\r")):
             now = time.monotonic()
             if now > deadline:
-                raise WorkFailure(
+                raise TimeLimitFailure(
                     f"the machine's shell did not answer within {time_limit:g} s", hint=self.channel.hint()
                 )
             listens = bool(heard) or not terminal
@@ -90,7 +90,7 @@ class Link:
                 if answer.verb == verb:
                     return
             if time.monotonic() > deadline:
-                raise WorkFailure("the machine's shell does not take commands", hint=self.channel.hint())
+                raise TimeLimitFailure("the machine's shell does not take commands", hint=self.channel.hint())
 
     def answers(self, patience: float = 0.0) -> list[Answer]:
         """Give the answers that come within `patience` seconds; pieces that are asked for are sent."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from builder.boot.vm.qemu import QemuMachine
+from builder.boot.vm.qemu import BOOT_LIMIT, QemuMachine
 from builder.core.errors import WorkFailure
 from builder.core.progress import NoProgress, Progress
 from builder.store import oci
@@ -13,10 +13,13 @@ from builder.store.shapes import VM_DISK, VmConfig
 from builder.store.store import Store
 
 
-def boot_vm(store: Store, image: oci.Descriptor, progress: Progress | None = None) -> QemuMachine:
+def boot_vm(
+    store: Store, image: oci.Descriptor, progress: Progress | None = None, *, time_limit: float | None = None
+) -> QemuMachine:
     """Start a disk of the store, which is not changed; the caller closes the machine.
 
-    Raises HostFailure where this host lacks something, WorkFailure where the disk is damaged or does not boot.
+    It may take `time_limit` seconds, by default BOOT_LIMIT. Raises HostFailure where this host lacks something,
+    WorkFailure where the disk is damaged or does not boot.
     """
     listener = progress or NoProgress()
     manifest = store.manifest(image)
@@ -29,6 +32,7 @@ def boot_vm(store: Store, image: oci.Descriptor, progress: Progress | None = Non
         config,
         folder=Path(tempfile.gettempdir()),
         environment=image_environment(store, manifest),
+        time_limit=BOOT_LIMIT if time_limit is None else time_limit,
     )
     listener.say(machine.accelerator.title)
     return machine
