@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -18,68 +17,20 @@ from builder.core.progress import Progress
 from builder.engine.engine import Folder
 from builder.freeze.download import Checksum, Downloader, Wanted
 from builder.freeze.metadata import Contents, parse
+from builder.freeze.resolving import BOSS, Asked, Closure, Resolved, asked_repositories, lay_out, resolve
 from builder.freeze.staging import Staging
 from builder.lock.model import Blob, Key, Repository, RpmPackage, Signature, Verdict
 from builder.recipe.fields import FileRef
 from builder.recipe.load import LoadedRecipe
-from builder.recipe.model import RpmSource
 from builder.toolbox.toolbox import Toolbox
 
 SMALL = 16 << 20
-RESOLVE_LIMIT = 600
 SIGNATURE_LIMIT = 1800
-BOSS = "boss"
-"""Name of the repository that `package "boss"` brings."""
 PACKAGES_OF = {"os": ("os",), "boss": ("package", BOSS, "source"), "vm": ("image", "vm")}
 """Where the recipe lists the packages that are resolved together."""
 
 
 # -- what the programs inside take and give -------------------------------------------------------------------------
-
-
-class _ResolveRepository(msgspec.Struct, frozen=True):
-    name: str
-    folder: str
-    os: bool
-
-
-class _ResolveRequest(msgspec.Struct, frozen=True):
-    architecture: str
-    repositories: tuple[_ResolveRepository, ...]
-    os: tuple[str, ...]
-    boss: tuple[str, ...]
-    vm: tuple[str, ...]
-
-
-class _Resolved(msgspec.Struct, frozen=True):
-    repository: str
-    name: str
-    epoch: int
-    version: str
-    release: str
-    architecture: str
-    location: str
-    checksum_type: str
-    checksum: str
-    size: int
-
-    @property
-    def nevra(self) -> str:
-        return f"{self.name}-{self.epoch}:{self.version}-{self.release}.{self.architecture}"
-
-
-class _Unresolved(msgspec.Struct, frozen=True):
-    group: Literal["os", "boss", "vm"]
-    item: int
-    message: str
-    hint: str
-
-
-class _ResolveAnswer(msgspec.Struct, frozen=True):
-    os: tuple[_Resolved, ...]
-    boss: tuple[_Resolved, ...]
-    vm: tuple[_Resolved, ...]
-    refused: tuple[_Unresolved, ...]
 
 
 class _SignatureRequest(msgspec.Struct, frozen=True):
@@ -108,40 +59,6 @@ class _RepositoryRequest(msgspec.Struct, frozen=True):
 
 class _RepositoryAnswer(msgspec.Struct, frozen=True):
     files: tuple[str, ...]
-
-
-# -- what the recipe asks ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One repository as the recipe names it; `where` leads to its block."""
-
-    name: str
-    url: str
-    keys: tuple[FileRef | str, ...]
-    gpgcheck: bool
-    repo_gpgcheck: bool
-    where: tuple[str, ...]
-
-    def address(self, location: str) -> str:
-        """Address of something below the repository."""
-        return f"{self.url.rstrip('/')}/{location}"
-
-
-def asked_repositories(loaded: LoadedRecipe) -> tuple[Asked, ...]:
-    """Every repository of a recipe: the OS's, then the one of the BOSS package, if it has one."""
-    recipe = loaded.recipe
-    asked = [
-        Asked(r.name, r.url, r.gpg_keys, r.gpgcheck, r.repo_gpgcheck, ("os", "rpm_repository", r.name))
-        for r in recipe.os.rpm_repository
-    ]
-    source = recipe.package.source
-    if isinstance(source, RpmSource):
-        asked.append(
-            Asked(BOSS, source.url, source.gpg_keys, source.gpgcheck, source.repo_gpgcheck, ("package", BOSS, "source"))
-        )
-    return tuple(asked)
 
 
 @contextmanager
@@ -192,7 +109,7 @@ def freeze_repositories(
     Raises InputFailure for whatever is wrong with the repositories, WorkFailure where the network fails.
     """
     fetched = []
-    for asked in asked_repositories(loaded):
+    for asked in asked_repositories(loaded.recipe):
         with located(loaded.where(*asked.where), f"repository {asked.name!r}"):
             fetched.append(_fetch_metadata(loaded, asked, downloader, staging))
     checked = {}
@@ -207,7 +124,7 @@ def freeze_repositories(
                 )
     with progress.task("resolve packages"), located(loaded.where("os", "packages")):
         resolved = _resolve(loaded, fetched, toolbox, staging)
-    packages = (*resolved.os, *resolved.boss, *resolved.vm)
+    packages = resolved.packages
     addresses = {f.asked.name: f.asked for f in fetched}
     wanted = [
         Wanted(addresses[p.repository].address(p.location), Checksum(p.checksum_type, p.checksum), p.size)
@@ -257,41 +174,21 @@ def _fetch_metadata(loaded: LoadedRecipe, asked: Asked, downloader: Downloader, 
         else:
             keys[key] = downloader.fetch(Wanted(key, limit=SMALL))
     folder = staging.folder(f"repository-{asked.name}")
-    (folder / "repodata").mkdir()
-    for part in contents.parts:
-        target = folder / part.location
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(metadata[part.location], target)
-    (folder / "repodata" / "repomd.xml").write_bytes(contents.reduced)
+    lay_out(contents, metadata, folder)
     return Fetched(asked, contents, metadata, signature, keys, folder)
 
 
-def _resolve(loaded: LoadedRecipe, fetched: list[Fetched], toolbox: Toolbox, staging: Staging) -> _ResolveAnswer:
-    recipe = loaded.recipe
-    source = recipe.package.source
-    machine = recipe.image_of("vm")
-    request = _ResolveRequest(
-        architecture=recipe.os.architecture,
-        repositories=tuple(
-            _ResolveRepository(f.asked.name, f"/boss-builder/repositories/{f.asked.name}", f.asked.where[0] == "os")
-            for f in fetched
-        ),
-        os=recipe.os.packages,
-        boss=source.packages if isinstance(source, RpmSource) else (),
-        vm=machine.packages if machine else (),
-    )
-    folders = [Folder(f.folder, f"/boss-builder/repositories/{f.asked.name}") for f in fetched]
-    answer = toolbox.run(
-        "resolve", request, _ResolveAnswer, work=staging.folder("resolve"), folders=folders, time_limit=RESOLVE_LIMIT
-    )
-    if answer.refused:
+def _resolve(loaded: LoadedRecipe, fetched: list[Fetched], toolbox: Toolbox, staging: Staging) -> Closure:
+    folders = {repository.asked.name: repository.folder for repository in fetched}
+    closure = resolve(loaded.recipe, folders, toolbox, staging.folder("resolve"))
+    if closure.refused:
         raise InputFailure(
             *(
                 Problem(r.message, r.hint, loaded.where(*PACKAGES_OF[r.group], "packages", r.item))
-                for r in answer.refused
+                for r in closure.refused
             )
         )
-    return answer
+    return closure
 
 
 def _check_signatures(
@@ -325,7 +222,7 @@ def _check_signatures(
 
 
 def _frozen(
-    repository: Fetched, own: dict[str, _Resolved], files: dict[str, Path], toolbox: Toolbox, staging: Staging
+    repository: Fetched, own: dict[str, Resolved], files: dict[str, Path], toolbox: Toolbox, staging: Staging
 ) -> Repository:
     asked = repository.asked
     names = {nevra: f"{number:05}.rpm" for number, nevra in enumerate(own)}
@@ -378,7 +275,7 @@ def _frozen(
 
 
 def _frozen_metadata(
-    packages: tuple[_Resolved, ...], files: dict[str, Path], toolbox: Toolbox, staging: Staging, epoch: int
+    packages: tuple[Resolved, ...], files: dict[str, Path], toolbox: Toolbox, staging: Staging, epoch: int
 ) -> dict[str, Blob]:
     work = staging.folder("frozen")
     shelf = staging.folder("frozen-packages")

@@ -21,23 +21,73 @@ from builder.inside.program import RefusedError, call, serve
 KEY_ID = re.compile(r"key ID ([0-9a-f]{8,40})", re.IGNORECASE)
 FINGERPRINT = re.compile(r"key fingerprint:? ([0-9a-f]{40})", re.IGNORECASE)
 UNSIGNED = {"verdict": "unsigned", "key_id": ""}
+HASH_FIELD = 7
+"""Where VALIDSIG names the hash algorithm."""
+REASON_FIELD = 5
+"""Where ERRSIG says why a signature could not be judged; the numbers are libgpg-error's."""
+REFUSED_REASONS = ("4", "5")
+"""A public-key algorithm, or a hash algorithm, that is not supported or no longer accepted."""
+TIME_CONFLICT = "39"
+
+
+def key_facts(listing: str) -> dict[str, Any] | None:
+    """Read what `gpg --with-colons --show-keys` prints of a file; None where that holds no public key.
+
+    Gives {"fingerprint", "expires": seconds since 1970 or 0, "revoked"} of the first key. The format: doc/DETAILS of
+    GnuPG, "Format of the colon listings".
+    """
+    lines = [line.split(":") for line in listing.splitlines()]
+    primary = next((fields for fields in lines if fields[0] == "pub"), None)
+    if primary is None:
+        return None
+    fingerprint = next((fields[9] for fields in lines if fields[0] == "fpr"), "")
+    return {"fingerprint": fingerprint, "expires": int(primary[6] or 0), "revoked": primary[1] == "r"}
+
+
+def metadata_facts(status: str, code: int) -> dict[str, Any]:
+    """Read the status lines and the exit code of `gpg --verify` (doc/DETAILS, "Format of the --status-fd output").
+
+    Gives {"verdict", "key_id", "hash": OpenPGP's number of the algorithm or 0, "expires": of the signature or 0,
+    "said": gpg's lines}. Verdicts: "good", "bad", "unknown-key", "expired" (the signature, not its key), "algorithm"
+    (refused by this gpg), "clock" (made after the present time), "other".
+    """
+    lines = [line.split()[1:] for line in status.splitlines() if line.startswith("[GNUPG:] ")]
+    words = {fields[0]: fields[1:] for fields in lines if fields}
+    valid, wrong = words.get("VALIDSIG", []), words.get("ERRSIG", [])
+    facts: dict[str, Any] = {
+        "verdict": "other",
+        "key_id": valid[0].lower()[-16:] if valid else "",
+        "hash": int(valid[7]) if len(valid) > HASH_FIELD else 0,
+        "expires": int(valid[3]) if len(valid) > HASH_FIELD else 0,
+        "said": "; ".join(" ".join(fields) for fields in lines),
+    }
+    reason = wrong[5] if len(wrong) > REASON_FIELD else ""
+    if code == 0 and valid and "EXPSIG" not in words:
+        return {**facts, "verdict": "good"}
+    if "BADSIG" in words:
+        return {**facts, "verdict": "bad"}
+    if "NO_PUBKEY" in words:
+        return {**facts, "verdict": "unknown-key", "key_id": words["NO_PUBKEY"][0].lower()}
+    if "EXPSIG" in words:
+        return {**facts, "verdict": "expired"}
+    if reason in REFUSED_REASONS:
+        return {**facts, "verdict": "algorithm", "key_id": wrong[0].lower(), "hash": int(wrong[2])}
+    return {**facts, "verdict": "clock" if reason == TIME_CONFLICT else "other"}
 
 
 def _keys(files: list[str], now: int) -> list[dict[str, str]]:
-    """Read public keys. gpg's --with-colons format: doc/DETAILS of GnuPG, "Format of the colon listings"."""
+    """Read public keys; refuse what is none, or one that is not valid at the time `now`."""
     problems: list[tuple[str, str]] = []
     keys = []
     for file in files:
         name = Path(file).name
         listing = call("gpg", "--batch", "--with-colons", "--show-keys", file, check=False)
-        lines = [line.split(":") for line in listing.stdout.splitlines()]
-        primary = next((fields for fields in lines if fields[0] == "pub"), None)
-        fingerprint = next((fields[9] for fields in lines if fields[0] == "fpr"), "")
-        if listing.returncode != 0 or primary is None:
+        facts = key_facts(listing.stdout)
+        if listing.returncode != 0 or facts is None:
             problems.append((f"{name} is not an OpenPGP public key", "export it with: gpg --armor --export KEY"))
             continue
-        expires = int(primary[6] or 0)
-        if primary[1] == "r":
+        fingerprint, expires = facts["fingerprint"], facts["expires"]
+        if facts["revoked"]:
             problems.append((f"the key {fingerprint} ({name}) is revoked", "ask the repository for its present key"))
         elif expires and expires <= now:
             day = dt.datetime.fromtimestamp(expires, dt.UTC).date()
@@ -52,31 +102,35 @@ def _keys(files: list[str], now: int) -> list[dict[str, str]]:
 
 def _metadata(home: str, signed: str, signature: str) -> dict[str, str]:
     done = call("gpg", "--batch", "--homedir", home, "--status-fd", "1", "--verify", signature, signed, check=False)
-    status = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("[GNUPG:] ")]
-    words = {fields[0]: fields[1:] for fields in status if fields}
-    if done.returncode == 0 and "VALIDSIG" in words:
-        return {"verdict": "good", "key_id": words["VALIDSIG"][0].lower()[-16:]}
-    if "BADSIG" in words:
+    facts = metadata_facts(done.stdout, done.returncode)
+    if facts["verdict"] == "good":
+        return {"verdict": "good", "key_id": facts["key_id"]}
+    if facts["verdict"] == "bad":
         why = "the signature does not match: repomd.xml was changed after it was signed"
-    elif "NO_PUBKEY" in words:
-        why = f"it is signed by the key {words['NO_PUBKEY'][0].lower()}, which the recipe does not name"
+    elif facts["verdict"] == "unknown-key":
+        why = f"it is signed by the key {facts['key_id']}, which the recipe does not name"
     else:
-        why = "gpg says: " + "; ".join(" ".join(fields) for fields in status)
+        why = f"gpg says: {facts['said']}"
     raise RefusedError(
         (f"the signature of repomd.xml is not good: {why}", "do not use this repository until it is clear why")
     )
 
 
+def check_package(database: str, file: str) -> tuple[str, int]:
+    """Let rpm check a package with the keys of a database; gives what it says, and its exit code."""
+    done = subprocess.run(
+        ["rpmkeys", "--dbpath", database, "--checksig", "--verbose", file],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    return done.stdout, done.returncode
+
+
 def _packages(database: str, files: list[str], fingerprints: list[str]) -> dict[str, dict[str, str]]:
-    """Judge packages. Lines of `rpmkeys --checksig --verbose`: rpm's lib/rpmchecksig.c."""
+    """Judge packages."""
     verdicts = {}
     problems: list[tuple[str, str]] = []
     for file in files:
-        done = subprocess.run(
-            ["rpmkeys", "--dbpath", database, "--checksig", "--verbose", file],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
-        verdict = _judge(done.stdout, done.returncode)
+        verdict = package_verdict(*check_package(database, file))
         if isinstance(verdict, str):
             problems.append(
                 (f"{Path(file).name}: {verdict}", "the package is not what its maker signed; do not use it")
@@ -90,8 +144,11 @@ def _packages(database: str, files: list[str], fingerprints: list[str]) -> dict[
     return verdicts
 
 
-def _judge(text: str, code: int) -> dict[str, str] | str:
-    """Give the verdict that rpmkeys' lines mean, or words for what is wrong."""
+def package_verdict(text: str, code: int) -> dict[str, str] | str:
+    """Give the verdict that the lines of `rpmkeys --checksig --verbose` mean, or words for what is wrong.
+
+    The lines: rpm's lib/rpmchecksig.c.
+    """
     lines = [line.strip() for line in text.splitlines()[1:]]
     signatures = [line for line in lines if "signature" in line.lower()]
     for line in lines:
