@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.core.pages import page_template
 from builder.physics.comparison import SUFFIXES, Measured, Planned
 from builder.physics.histograms import Histogram
 from builder.physics.identity import Identity, Verdict
@@ -15,9 +15,6 @@ from builder.physics.model import Comparison, Observable, State, worst
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-PACKAGE = Path(__file__).parents[1]
-PLACES = (PACKAGE / "_templates", PACKAGE.parent / "templates")
-"""Where the templates lie: in an installed package, and in a checkout."""
 STATISTICS = {"chi2": "chi2", "ks": "D", "binomial-ratio": "Sum of pull^2"}
 EFFECTS = {
     "chi2": "rms of the relative differences",
@@ -124,24 +121,16 @@ class Report:
 
 def as_html(report: Report) -> str:
     """Fill templates/report/physics.html.j2; every text is escaped, the plots stand in the page."""
-    import jinja2
     from markupsafe import Markup
 
     from builder.physics import notation
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([place for place in PLACES if place.is_dir()]),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["typeset"] = lambda text: Markup(notation.as_html(text))  # noqa: S704 - escaped there
-    environment.filters["number"] = number
+    def typeset(text: str) -> Markup:
+        return Markup(notation.as_html(text))  # noqa: S704 - escaped there
+
     numbered = [(f"plot-{position}", entry) for position, entry in enumerate(report.compared, 1)]
     ordered = sorted(numbered, key=lambda item: -_badness(item[1].comparison.state))
-    return environment.get_template("report/physics.html.j2").render(
+    return page_template("report/physics.html.j2", typeset=typeset, number=number).render(
         report=report,
         states=[
             state for state in reversed(State) if any(entry.comparison.state is state for entry in report.compared)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
+from builder.core.pages import page_template
 from builder.validation.evidence import stand_in_notes
 from builder.validation.outcome import Evidence, State, Totals, Unjudged
-
-PACKAGE = Path(__file__).parents[1]
-PLACES = (PACKAGE / "_templates", PACKAGE.parent / "templates")
-"""Where the templates lie: in an installed package, and in a checkout."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +23,9 @@ class Page:
 
 def as_html(page: Page) -> str:
     """Fill templates/report/index.html.j2; every text is escaped."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([place for place in PLACES if place.is_dir()]),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     judged = [part for part in page.parts if isinstance(part, Evidence)]
     notes = dict.fromkeys(note for evidence in judged for note in stand_in_notes(evidence))
-    return environment.get_template("report/index.html.j2").render(
+    return page_template("report/index.html.j2").render(
         page=page,
         notes=list(notes),
         judged=judged,
