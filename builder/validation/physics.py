@@ -118,18 +118,18 @@ def shape_pairs(store: Store, lock: Lock, rate: float) -> Iterator[OtherShape]:
         yield OtherShape((one, two), _identity(known[one], known[two], rate))
 
 
-def _short_runs(store: Store, release: str, shape: Shape, lock: str) -> Samples | Failure | None:
-    """Read the short runs of a shape that was made from a lock; None without them, a Failure where they are damaged."""
+def _short_runs(store: Store, release: str, shape: Shape, lock: str) -> Samples | Unmeasured | None:
+    """Read the short runs of a shape that was made from a lock; None without them, Unmeasured where damaged."""
     try:
         results = stored_results(store, release, shape)
     except Failure as failure:
-        return failure
+        return Unmeasured(_reason(store, failure))
     return samples_of(store, results, "short") if results is not None and results.lock == lock else None
 
 
-def _identity(first: Samples | Failure, second: Samples | Failure, rate: float) -> Identity:
-    if isinstance(first, Failure) or isinstance(second, Failure):
-        damaged = tuple(str(side) for side in (first, second) if isinstance(side, Failure))
+def _identity(first: Samples | Unmeasured, second: Samples | Unmeasured, rate: float) -> Identity:
+    if isinstance(first, Unmeasured) or isinstance(second, Unmeasured):
+        damaged = tuple(side.why for side in (first, second) if isinstance(side, Unmeasured))
         return Identity(verdict=Verdict.UNKNOWN, histograms=0, not_measured=damaged)
     return identity(first, second, rate)
 
@@ -150,7 +150,12 @@ def _read(store: Store, digest: str, where: str, events: int | None) -> Measured
     try:
         return Measured(read_result(store.read(digest), where), events)
     except Failure as failure:
-        return Unmeasured(str(failure))
+        return Unmeasured(_reason(store, failure))
+
+
+def _reason(store: Store, failure: Failure) -> str:
+    """Say what failed, but not where the store lies: the same results give the same bytes in every place."""
+    return str(failure).replace(f"the store {store.path}", "the store")
 
 
 def references(store: Store, lock: Lock) -> dict[str, Against]:
@@ -168,7 +173,7 @@ def _reference(store: Store, lock: Lock, reference: Reference) -> Against:
         blob = lock.sources[f"validation.reference.{reference.name}"].blob
         return Against(reference.title, dict(_folder(store.read(blob.digest), reference.title)), blob.digest)
     except Failure as failure:
-        return Against(reference.title, {}, problem=str(failure))
+        return Against(reference.title, {}, problem=_reason(store, failure))
 
 
 def _folder(data: bytes, title: str) -> Iterator[tuple[str, Measured | Unmeasured]]:

@@ -11,18 +11,35 @@ import pytest
 
 from builder.boot.docker.machine import DockerMachine
 from builder.boot.machine import Machine
+from builder.core.digest import Digest
 from builder.core.errors import WorkFailure
 from builder.core.progress import NoProgress
 from builder.engine.engine import Engine
+from builder.lock import file as lock_file
 from builder.lock.model import Blob, Lock, Source
 from builder.recipe.fields import FileRef
+from builder.recipe.validation import Observable
 from builder.store import oci
 from builder.store.store import Store
 from builder.validation.outcome import State as SuiteState
 from builder.validation.physics import judge
 from builder.validation.results import store_results
 from builder.validation.samples import GUEST_FOLDER, RESULT_LIMIT, SampleRun, events_of, run_sample, run_samples
-from tests.unit.validation.measured import EVENTS, GOOD, lock, measure, sample, validation
+from builder.validation.validate import LOCK_ANNOTATION, images_to_judge, validate
+from tests.unit.validation.measured import (
+    EVENTS,
+    GOOD,
+    OBSERVABLES,
+    encoded,
+    frozen_folder,
+    histograms,
+    lock,
+    measure,
+    observable,
+    run,
+    sample,
+    validation,
+)
 
 pytestmark = pytest.mark.integration
 ImageMaker = Callable[..., oci.Descriptor]
@@ -198,13 +215,17 @@ def test_a_machine_that_dies_under_a_job_is_told(
 # -- all samples of a recipe --------------------------------------------------------------------------------------
 
 
-def frozen_lock(store: Store, jobs: dict[str, bytes]) -> Lock:
+def stored(store: Store, data: bytes) -> Blob:
+    return Blob(digest=store.put(data), size=len(data))
+
+
+def frozen_lock(store: Store, jobs: dict[str, bytes], *observables: Observable) -> Lock:
     """Give a lock whose samples have job options in the store."""
-    asked = validation(samples=tuple(jobs))
+    asked = validation(*observables, samples=tuple(jobs))
     found = lock(asked)
     sources = {
         f"validation.sample.{name}.{name}.txt": Source(
-            source=f"tiny-2/jobs/{name}.txt", blob=Blob(digest=store.put(text), size=len(text)), kind="file"
+            source=f"tiny-2/jobs/{name}.txt", blob=stored(store, text), kind="file"
         )
         for name, text in jobs.items()
     }
@@ -242,3 +263,52 @@ def test_an_emulated_processor_gets_fewer_events() -> None:
     told = msgspec.structs.replace(long, emulated_events=7)
     assert (events_of(told, short=False), events_of(told, short=True)) == (EVENTS, 7)
     assert events_of(msgspec.structs.replace(long, events=3), short=True) == 1
+
+
+# -- a whole validation -------------------------------------------------------------------------------------------
+
+SUITE = {"test_tiny.py": b"def test_the_analysis_is_there(host): assert host.exists('boss.exe')\n"}
+
+
+def frozen_release(make_image: ImageMaker, folder: Path) -> tuple[Store, Lock]:
+    """A store with an image, its suite, two samples of which one fails, and one of its two references."""
+    folder.mkdir()
+    store = Store(folder / "store")
+    lost = observable("mass", reference="data")
+    of = frozen_lock(store, {"ee": b"do.crash = 1;\n", "mumu": b"// all of it\n"}, *OBSERVABLES, lost)
+    suite = Source(source="tiny-2/validation", blob=frozen_folder(store, folder / "suite", SUITE), kind="directory")
+    of = msgspec.structs.replace(of, sources=of.sources | {"validation.suite": suite})
+    measure(store, lock(None, "1"), run(encoded(histograms(2))))
+    make_image(store, "tiny-2", files=FILES, annotations={LOCK_ANNOTATION: str(Digest.of(lock_file.encode(of)))})
+    return store, of
+
+
+def validated(store: Store, of: Lock, report: Path) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Validate, and give the files that are written, but for logs (which tell times), and the store's artifacts."""
+    validate(store, of, images_to_judge(store, of), report_folder=report)
+    files = [path for path in report.rglob("*") if path.is_file() and path.suffix != ".log"]
+    artifacts = {name: str(descriptor.digest) for name, descriptor in store.references().items()}
+    return {str(path.relative_to(report)): path.read_bytes() for path in files}, artifacts
+
+
+def test_two_whole_validations_of_an_image_give_the_same_bytes(make_image: ImageMaker, tmp_path: Path) -> None:
+    place, other_place = (frozen_release(make_image, tmp_path / name) for name in ("one", "other place"))
+    files, artifacts = validated(*place, tmp_path / "report")
+    assert sorted(files) == [
+        "index.html",
+        "physics/index.html",
+        "physics/junit.xml",
+        "physics/report.json",
+        "validation/oci/junit.xml",
+        "validation/oci/summary.txt",
+        "validation/oci/validation.json",
+    ]
+    assert b"<svg" in files["physics/index.html"]
+    assert b"FATAL: no magnetic field" in files["physics/report.json"]
+    assert b"is missing from the store" in files["validation/oci/validation.json"]
+    assert artifacts.keys() == {"tiny-2", "validation/tiny-2/oci", "results/tiny-2/oci", "results/tiny-1/oci"}
+    for again, where in ((place, "again"), (other_place, "elsewhere")):
+        others, other_artifacts = validated(*again, tmp_path / where)
+        assert others.keys() == files.keys()
+        assert [name for name in files if others[name] != files[name]] == []
+        assert other_artifacts == artifacts
