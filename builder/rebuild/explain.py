@@ -15,7 +15,7 @@ SETS = {"cpu features"}
 
 _OURS = frozenset({"boss-builder", "python"})
 _RESOLVER = _OURS | {"programs", "builder image"}
-_BUILD = _RESOLVER | {"engine", "kernel", "cpu model", "cpu features", "apptainer"}
+_BUILD = _RESOLVER | {"engine", "kernel", "cpu model", "cpu features", "cpus", "apptainer"}
 _MACHINE = _BUILD | {"qemu"}
 EXPLAINED_BY: dict[Stage, frozenset[str]] = {
     Stage.FETCH: _OURS,

@@ -32,6 +32,22 @@ def decisive_line(run: Run) -> str:
     return line if run.state is State.GOOD else f"{line}, {worst.decisive.about}"
 
 
+def verdict(runs: Sequence[Run]) -> str:
+    """Tell in a sentence what runs amount to: first how many releases are not what they were."""
+    if not runs:
+        return "UNKNOWN: nothing was rebuilt"
+    bad, unknown, good = (
+        [run.release for run in runs if run.state is state] for state in (State.BAD, State.UNKNOWN, State.GOOD)
+    )
+    parts = [
+        *([f"something is wrong with {', '.join(bad)}"] if bad else []),
+        *([f"not everything could be found out about {', '.join(unknown)}"] if unknown else []),
+        *([f"all is well with {', '.join(good)}"] if good else []),
+    ]
+    worst = State.BAD if bad else State.UNKNOWN if unknown else State.GOOD
+    return f"{worst}: {'; '.join(parts)}"
+
+
 def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Lay out a table, a line a row, every column as wide as its widest cell."""
     widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]

@@ -10,8 +10,8 @@ from builder.store.shapes import Shape
 from tests.unit.rebuild.made_runs import found
 
 NAMES = (
-    "boss-builder", "programs", "builder image", "engine", "kernel", "cpu model", "cpu features", "apptainer", "qemu",
-    "python",
+    "boss-builder", "programs", "builder image", "engine", "kernel", "cpu model", "cpu features", "cpus", "apptainer",
+    "qemu", "python",
 )  # fmt: skip
 
 
