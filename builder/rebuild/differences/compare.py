@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from builder.core.errors import WorkFailure
 from builder.core.progress import Progress
+from builder.rebuild.differences.artifact import Search
 from builder.rebuild.differences.model import Comparison, Difference, Findings, ImageAt
 from builder.rebuild.differences.oci_image import compare_oci
+from builder.rebuild.differences.pairs import Looker
+from builder.rebuild.differences.sif_image import compare_sif
+from builder.rebuild.differences.vm_image import compare_vm
 from builder.rebuild.taxonomy import Cause
 from builder.store.shapes import Shape
 from builder.toolbox.toolbox import Toolbox
@@ -17,21 +20,24 @@ def compare_images(
     shape: Shape,
     stored: ImageAt,
     rebuilt: ImageAt,
-    open_toolbox: Callable[[], Toolbox],  # noqa: ARG001 - for the shapes to come
+    open_toolbox: Callable[[], Toolbox],
     progress: Progress,
 ) -> Comparison:
     """Tell in what a rebuilt image differs from the stored one, and what that amounts to.
 
     The blobs of both were checked, or images of equal digest are taken for equal unseen. Apptainer images and disks
     are read in the builder image, which `open_toolbox` opens; work goes on in the store of the rebuilt image.
-    Raises WorkFailure where a blob is missing or damaged, or a program fails.
+    Raises WorkFailure where a blob is missing or damaged, or a program fails; InputFailure where an image is none.
     """
     if stored.descriptor.digest == rebuilt.descriptor.digest:
         return Comparison(cause=Cause.BIT_IDENTICAL)
     found = Findings()
-    if shape != "oci":
-        raise WorkFailure(f"images of the shape {shape} are not compared yet")
-    compare_oci(stored, rebuilt, found, progress)
+    if shape == "oci":
+        compare_oci(stored, rebuilt, found, progress)
+    else:
+        search = Search(open_toolbox, progress, found, Looker(progress))
+        compare = compare_sif if shape == "sif" else compare_vm
+        compare(stored, rebuilt, search)
     if not found.count:
         found.add(_spelt_otherwise(stored, rebuilt))
     return found.comparison
