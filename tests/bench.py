@@ -151,6 +151,21 @@ def whole_build(work: Workplace, folder: Path) -> Iterator[Figure]:
     yield Figure("peak memory of a process of ours (check, freeze, build)", peak, 300, "MB")
 
 
+def rebuilding(work: Workplace, folder: Path) -> Iterator[Figure]:
+    """A rebuild, with its checks and comparisons, against the first build of the same release in a store without it."""
+    ratios = []
+    for pair in range(2):
+        fresh = work.copy(folder / f"first-{pair}", without="stage/")
+        for name in (MINIBOSS, *fresh.store.references("image/")):
+            fresh.store.remove_reference(name)
+        first = timed_once(command(fresh, "build", MINIBOSS))
+        again = timed_once(command(fresh, "rebuild", MINIBOSS, "--without-validation"))
+        ratios.append(again / first)
+    yield Figure("first build, three shapes", first, None)
+    yield Figure("rebuild without validation", again, None)
+    yield Figure("rebuild / first build", statistics.median(ratios), 1, "")
+
+
 def three_shapes(folder: Path) -> Iterator[Figure]:
     """The boot set in all three shapes from its lock, in one run; the builder image is in the engine already."""
     recipes = PROJECT / "tests" / "data" / "boot-set" / "recipes"
@@ -288,7 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         work = miniboss()
         parts = [
             start_up(work), toy_chain(folder), store_size(work), boots(work, folder), os_stage(work),
-            three_shapes(folder), whole_build(work, folder),
+            three_shapes(folder), whole_build(work, folder), rebuilding(work, folder),
         ]  # fmt: skip
         if not given.without_demo:
             parts.append(demonstration(folder))

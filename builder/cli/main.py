@@ -23,6 +23,8 @@ COMMANDS = {
     "build": "build the images from the lock",
     "validate": "boot the images and run the validation suite in each",
     "compare": "judge the physics of one release against another",
+    "rebuild": "build again from what was frozen, and say what has rotted and why",
+    "history": "show what earlier rebuilds of a release found",
     "run": "open a shell, or run a command, in a release",
     "export": "write images, checksums and plain commands for use without this software",
     "list": "show what the store holds",
