@@ -29,7 +29,7 @@ Examples:
 @json_option
 @command_options
 def command(recipes: Path, store: Path | None, as_json: bool) -> None:
-    """Show what the store holds: images, validations, results, inputs, stages, builder images, and their sizes.
+    """Show what the store holds: images, validations, rebuilds, results, inputs, stages, builder images; and sizes.
 
     The size of an image or a stage is that of its blobs; what several share is stored, and counted in the total, once.
     """
@@ -58,6 +58,11 @@ def _lines(found: Contents) -> Iterator[str]:
         "validations",
         ("release", "shape", "state", "of", "digest"),
         [(v.release, v.shape, v.state, _subject(v), _short(v.digest)) for v in found.validations],
+    )
+    yield from _table(
+        "rebuilds",
+        ("release", "runs", "latest", "state"),
+        [(r.release, str(r.runs), r.latest, r.state) for r in found.rebuilds],
     )
     for title, artifacts in (
         ("results", found.results),

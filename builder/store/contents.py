@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -13,7 +14,9 @@ from builder.store.store import Store
 CREATED = "org.opencontainers.image.created"
 IMAGE_TITLE = "org.opencontainers.image.title"
 VALIDATION_STATE = "boss-builder.validation.state"
+REBUILD_STATE = "boss-builder.rebuild.state"
 INPUTS, STAGE, BUILDER, VALIDATION, RESULTS = "inputs", "stage", "builder", "validation", "results"
+REBUILD = "rebuild"
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +54,16 @@ class Validation(_Record, frozen=True):
     """Whether it judged the image that the store holds for the release today."""
 
 
+class Rebuilds(msgspec.Struct, frozen=True, kw_only=True):
+    """The history of a release: how many runs, and how the latest ended."""
+
+    release: str
+    runs: int
+    latest: str
+    """When the latest began, as its reference has it: 20261125T153614Z."""
+    state: str
+
+
 class Contents(msgspec.Struct, frozen=True, kw_only=True):
     """All of a store. `total_size` counts every blob once, in bytes, also those that nothing refers to."""
 
@@ -61,13 +74,16 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[Artifact, ...]
     stages: tuple[Artifact, ...]
     builder_images: tuple[Artifact, ...]
+    rebuilds: tuple[Rebuilds, ...]
     blobs: int
     total_size: int
 
 
 def contents(store: Store) -> Contents:
     """Read what a store holds. Raises WorkFailure where a manifest is missing or damaged."""
-    references = store.references()
+    everything = store.references()
+    histories = {name: descriptor for name, descriptor in everything.items() if name.startswith(f"{REBUILD}/")}
+    references = {name: descriptor for name, descriptor in everything.items() if name not in histories}
     manifests = {name: store.manifest(descriptor) for name, descriptor in references.items()}
 
     def artifacts(kind: str) -> tuple[Artifact, ...]:
@@ -98,6 +114,7 @@ def contents(store: Store) -> Contents:
         inputs=artifacts(INPUTS),
         stages=artifacts(STAGE),
         builder_images=artifacts(BUILDER),
+        rebuilds=tuple(_rebuilds(histories)),
         blobs=blobs,
         total_size=total,
     )
@@ -131,6 +148,17 @@ def _validation(name: str, references: dict[str, oci.Descriptor], manifest: oci.
         state=manifest.annotations.get(VALIDATION_STATE, "UNKNOWN"),
         of_present_image=image is not None and manifest.subject is not None and manifest.subject.digest == image.digest,
     )
+
+
+def _rebuilds(histories: Mapping[str, oci.Descriptor]) -> Iterator[Rebuilds]:
+    """Count runs by release. Their references alone are read: there may be one for every night of many years."""
+    releases: dict[str, list[str]] = {}
+    for name in sorted(histories):
+        releases.setdefault(name.split("/")[1], []).append(name)
+    for release, names in releases.items():
+        latest = names[-1].rpartition("/")[2].partition("-")[0]
+        state = histories[names[-1]].annotations.get(REBUILD_STATE, "UNKNOWN")
+        yield Rebuilds(release=release, runs=len(names), latest=latest, state=state)
 
 
 def _blobs(store: Store) -> tuple[int, int]:

@@ -140,7 +140,7 @@ def test_the_readme_begins_with_two_commands_and_has_the_first_command_of_each_u
     lines = [line for line in readme.read_text("utf-8").splitlines() if line]
     assert [line.split("#")[0].strip() for line in lines[1:3]] == ["make demo", "make test"]
     assert {words[0] for words in examples(readme)} == {
-        "init", "check", "freeze", "run", "build", "validate", "verify", "export",
+        "init", "check", "freeze", "run", "rebuild", "history", "verify", "export",
     }  # fmt: skip
 
 
