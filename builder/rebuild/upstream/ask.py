@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from builder.core.errors import Failure, HostFailure, InputFailure
+from builder.core.errors import Failure, InputFailure, WorkFailure
 from builder.core.progress import Progress
 from builder.freeze.resolving import Closure, lay_out, resolve
 from builder.freeze.staging import Staging
@@ -70,6 +70,15 @@ def ask_upstream(
         return Upstream(in_order(notes.findings), learnt, client.requests)
 
 
+@dataclass
+class _Seen:
+    """What changed metadata shows: all repositories' parts, what the changed ones list, and what they no longer do."""
+
+    parts: dict[str, Parts] = field(default_factory=dict)
+    listings: dict[str, Listing] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+
+
 @dataclass(frozen=True)
 class _Asking:
     """One run."""
@@ -109,46 +118,60 @@ class _Asking:
         cases = [
             trust.case_of(p, found[p.frozen.name], signed[p.frozen.name], served, self.frozen) for p in repositories
         ]
-        listings = self._compare(repositories, [today for today in found.values() if today is not None], cases)
+        seen = self._look_up([today for today in found.values() if today is not None])
+        self._use_tools(repositories, cases, seen)
         if thorough:
             reached = [place for place in repositories if found[place.frozen.name] is not None]
-            ask_for_packages(reached, listings, self.client, self.progress, self.notes)
+            ask_for_packages(
+                reached,
+                seen.listings,
+                matches=self.frozen.matches,
+                client=self.client,
+                progress=self.progress,
+                notes=self.notes,
+            )
         return replies
 
     def _ask(self, asks: Sequence[Ask], title: str) -> list[Reply]:
         with self.progress.task(title, len(asks), "addresses") as task:
             return self.client.ask_all(asks, task)
 
-    def _compare(
-        self, repositories: Sequence[Place], found: Sequence[Today], cases: Sequence[trust.Case]
-    ) -> dict[str, Listing]:
-        """Judge trust, and where metadata changed, packages; gives what changed repositories list."""
+    def _look_up(self, found: Sequence[Today]) -> _Seen:
+        """Bring metadata to disk, where some changed, and compare the packages that are listed with the lock's."""
+        seen = _Seen()
+        if not any(today.changed for today in found):
+            return seen
+        fetcher = Fetcher(self.client, self.store, self.staging, self.progress, self.notes)
+        for name, one in fetcher.fetch(found).items():
+            readable, listing = read_listing(one, self.notes) if one.today.changed else (one, None)
+            if readable is not None:
+                seen.parts[name] = one
+            if listing is not None:
+                seen.listings[name] = listing
+                repository = one.today.place.frozen
+                seen.gone |= look_up(
+                    repository.name,
+                    repository.packages,
+                    listing,
+                    matches=self.frozen.matches,
+                    notes=self.notes,
+                    evidence=one.today.evidence,
+                )
+        return seen
+
+    def _use_tools(self, repositories: Sequence[Place], cases: Sequence[trust.Case], seen: _Seen) -> None:
+        """Judge trust and, where metadata changed and all of it is there, resolve with it."""
+        resolves = len(seen.parts) == len(repositories)
+        if not resolves and not any(place.frozen.keys for place in repositories):
+            return
         try:
             toolbox = self.open_toolbox(None)
-        except HostFailure as failure:
+        except Failure as failure:
             self._lacks("the tools that judge", failure)
-            return {}
+            return
         self._judge(cases, toolbox)
-        if not any(today.changed for today in found):
-            return {}
-        fetcher = Fetcher(self.client, self.store, self.staging, self.progress, self.notes)
-        parts = fetcher.fetch(found)
-        listings: dict[str, Listing] = {}
-        unread: list[Parts] = []
-        gone: set[str] = set()
-        for name, one in list(parts.items()):
-            readable, listing = read_listing(one, self.notes) if one.today.changed else (one, None)
-            if readable is None:
-                del parts[name]
-            elif listing is not None:
-                listings[name] = listing
-                repository = one.today.place.frozen
-                gone |= look_up(repository.name, repository.packages, listing, self.frozen.matches, self.notes)
-            elif one.today.changed:
-                unread.append(one)
-        if len(parts) == len(repositories):
-            self._resolve(parts, unread, gone, toolbox)
-        return listings
+        if resolves:
+            self._resolve(seen, toolbox)
 
     def _judge(self, cases: Sequence[trust.Case], toolbox: Toolbox) -> None:
         work = self.staging.folder("trust")
@@ -169,11 +192,15 @@ class _Asking:
         for case in cases:
             trust.note_trust(case, facts[case.place.frozen.name], self.now, self.notes)
 
-    def _resolve(self, parts: Mapping[str, Parts], unread: Sequence[Parts], gone: set[str], toolbox: Toolbox) -> None:
+    def _resolve(self, seen: _Seen, toolbox: Toolbox) -> None:
         folders = {}
-        for name, one in parts.items():
+        for name, one in seen.parts.items():
             folders[name] = self.staging.folder(f"repository-{name}")
-            lay_out(one.today.contents, one.paths, folders[name])
+            try:
+                lay_out(one.today.contents, one.paths, folders[name])
+            except OSError as error:  # two parts can not have one place, or the disk is full
+                self._lacks("packages", WorkFailure(f"metadata of {name} can not be written: {error.strerror}"))
+                return
         with self.progress.task("resolve packages"):
             try:
                 closure = resolve(self.lock.recipe, folders, toolbox, self.staging.folder("resolve"))
@@ -184,18 +211,26 @@ class _Asking:
                 self._lacks("packages", failure)
                 return
         if closure.refused:
-            note_refusals(self.lock, closure.refused, gone, self.notes)
+            note_refusals(self.lock, closure.refused, seen.gone, self.notes)
         else:
-            self._look_up_resolved(closure, unread)
-            compare_closures(self.lock, closure, gone, self.notes)
+            self._look_up_resolved(closure, seen)
+            compare_closures(self.lock, closure, seen.gone, self.notes)
 
-    def _look_up_resolved(self, closure: Closure, unread: Sequence[Parts]) -> None:
-        """Compare what dnf takes, where it alone can read the list."""
-        for one in unread:
-            repository = one.today.place.frozen
-            listing = listing_of(closure.packages, repository.name, {p.nevra for p in repository.packages})
-            known = tuple(package for package in repository.packages if package.nevra in listing)
-            look_up(repository.name, known, listing, self.frozen.matches, self.notes)
+    def _look_up_resolved(self, closure: Closure, seen: _Seen) -> None:
+        """Compare what dnf takes of changed repositories whose list it alone can read."""
+        for name, one in seen.parts.items():
+            if not one.today.changed or name in seen.listings:
+                continue
+            packages = one.today.place.frozen.packages
+            listing = listing_of(closure.packages, name, {package.nevra for package in packages})
+            look_up(
+                name,
+                [package for package in packages if package.nevra in listing],
+                listing,
+                matches=self.frozen.matches,
+                notes=self.notes,
+                evidence=one.today.evidence,
+            )
 
     def _lacks(self, what: str, failure: Failure) -> None:
         self.notes.add(Cause.HOST_LACKS, what, failure.problems[0].message)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from http import HTTPStatus
@@ -19,6 +19,8 @@ from typing import BinaryIO, Literal, Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3.exceptions
+from requests.utils import requote_uri
 
 from builder import __version__
 from builder.core.errors import WorkFailure
@@ -33,6 +35,7 @@ BROKEN_HOST = 3
 """After so many addresses of a host that failed in every try, the others are not tried."""
 PERMANENT = frozenset({HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.PERMANENT_REDIRECT})
 FOLLOWED = PERMANENT | {HTTPStatus.FOUND, HTTPStatus.SEE_OTHER, HTTPStatus.TEMPORARY_REDIRECT}
+NO_METHOD = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 """Statuses below 500 that may pass."""
 CLOSED = frozenset({
@@ -64,7 +67,8 @@ class Ask:
     """One address to ask.
 
     `etag` makes the question conditional. `size` in bytes is known: an answer of another length is not read. `limit`
-    bounds what is read otherwise. The body is kept in memory, or in the file `into`, or only its digest.
+    bounds what is read otherwise. The body is kept in memory, or in the file `into`, or only its digest, or not read.
+    A server that knows no HEAD is asked with GET, and not read.
     """
 
     url: str
@@ -72,7 +76,7 @@ class Ask:
     etag: str = ""
     size: int | None = None
     limit: int = SMALL
-    body: Literal["memory", "file", "digest"] = "memory"
+    body: Literal["memory", "file", "digest", "none"] = "memory"
     into: Path | None = None
 
 
@@ -145,6 +149,13 @@ class _TroubleError(Exception):
         self.reply = reply
 
 
+class _Session(requests.Session):
+    """Follows no redirect by itself, and so does not read the body of one, which may have no end."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the signature of requests
+        return None
+
+
 class Client(AbstractContextManager["Client"]):
     """Asks many addresses, a few at a time, and counts the requests."""
 
@@ -203,7 +214,7 @@ class Client(AbstractContextManager["Client"]):
         return [replies[number] for number in range(len(asks))]
 
     def _session(self) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
         session.headers.update({"User-Agent": f"boss-builder/{__version__}", "Accept-Encoding": "identity"})
         with self._lock:
             self._sessions.append(session)
@@ -227,6 +238,7 @@ class Client(AbstractContextManager["Client"]):
                 return session, _within(limit, partial(self._follow, ask, session))
             except TimeoutError:
                 session, words = self._session(), f"the server did not finish its answer within {limit:.0f} s"
+                self._note_failure(host, words, whole_host=False)
                 break
             except _PassingError as error:
                 words = str(error)
@@ -259,11 +271,15 @@ class Client(AbstractContextManager["Client"]):
                     timeout=(self._manners.connect, self._manners.silence),
                 ) as answer:  # fmt: skip
                     reply = Reply(ask, answer.status_code, tuple(answer.headers.items()), moved_to=moved_to)
+                    if ask.method == "HEAD" and answer.status_code in NO_METHOD:
+                        return self._follow(replace(ask, method="GET", body="none"), session)
                     if answer.status_code not in FOLLOWED or "location" not in answer.headers:
                         return _read(reply, answer)
-                    target = urljoin(url, answer.headers["location"])
+                    target = requote_uri(urljoin(url, answer.headers["location"]))
             except requests.exceptions.RequestException as error:
                 raise trouble_of(error) from error
+            except (urllib3.exceptions.HTTPError, ValueError) as error:
+                raise _PassingError("the answer is not one of http") from error
             if urlsplit(target).scheme not in {"http", "https"}:
                 raise _TroubleError(Trouble.GONE, f"it leads to {target}, which is not followed", reply)
             only_permanent = only_permanent and reply.status in PERMANENT
@@ -273,7 +289,7 @@ class Client(AbstractContextManager["Client"]):
 
 
 def _with_trouble(reply: Reply, trouble: Trouble, words: str) -> Reply:
-    return Reply(reply.ask, reply.status, reply.headers, trouble, words, length=reply.length, moved_to=reply.moved_to)
+    return replace(reply, trouble=trouble, words=words)
 
 
 def _read(reply: Reply, answer: requests.Response) -> Reply:
@@ -287,8 +303,8 @@ def _read(reply: Reply, answer: requests.Response) -> Reply:
         raise _TroubleError(trouble, said, reply)
     announced = answer.headers.get("content-length", "")
     length = int(announced) if announced.isdigit() and "content-encoding" not in answer.headers else None
-    reply = Reply(ask, reply.status, reply.headers, length=length, moved_to=reply.moved_to)
-    if reply.unchanged or ask.method == "HEAD":
+    reply = replace(reply, length=length)
+    if reply.unchanged or ask.method == "HEAD" or ask.body == "none":
         return reply
     if ask.size is not None and length not in {None, ask.size}:
         return reply
@@ -319,10 +335,8 @@ def _received(reply: Reply, pieces: Iterator[bytes], limit: int) -> Reply:
         raise _TroubleError(Trouble.TOO_LONG, f"it is longer than the {limit} bytes that are read", reply)
     if reply.length is not None and got < reply.length:
         raise _PassingError(f"the server stopped before the end of {reply.length} bytes")
-    return Reply(
-        ask, reply.status, reply.headers, body=b"".join(kept),
-        sha256="" if got > limit else f"sha256:{digest.hexdigest()}", length=got, moved_to=reply.moved_to,
-    )  # fmt: skip
+    whole = "" if got > limit else f"sha256:{digest.hexdigest()}"
+    return replace(reply, body=b"".join(kept), sha256=whole, length=got)
 
 
 def _write(sink: BinaryIO, piece: bytes) -> None:
@@ -383,7 +397,7 @@ def _trouble_of_encryption(error: ssl.SSLError) -> _PassingError | _TroubleError
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return _PassingError("the connection broke")
     if not isinstance(error, ssl.SSLCertVerificationError):
-        why = (error.reason or "unknown").lower().replace("_", " ")
+        why = (getattr(error, "reason", "") or "unknown").lower().replace("_", " ")
         return _TroubleError(Trouble.ENCRYPTION, f"no encrypted connection could be made: {why}")
     if error.verify_code == EXPIRED:
         return _TroubleError(Trouble.CERTIFICATE_EXPIRED, "the server's certificate has expired")

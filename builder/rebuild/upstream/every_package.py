@@ -9,20 +9,29 @@ from builder.lock.model import RpmPackage
 from builder.rebuild.taxonomy import Cause
 from builder.rebuild.upstream.client import Ask, Client, Reply, Trouble
 from builder.rebuild.upstream.notes import Notes
-from builder.rebuild.upstream.packages import about_package
+from builder.rebuild.upstream.packages import Matches, about_package
 from builder.rebuild.upstream.primary import Listing
 from builder.rebuild.upstream.repositories import Place
 
 
 def ask_for_packages(
-    places: Sequence[Place], listings: Mapping[str, Listing], client: Client, progress: Progress, notes: Notes
+    places: Sequence[Place],
+    listings: Mapping[str, Listing],
+    *,
+    matches: Matches,
+    client: Client,
+    progress: Progress,
+    notes: Notes,
 ) -> None:
-    """Ask for the length of every package, where its repository has it today; nothing is downloaded."""
+    """Ask for the length of every package, where its repository has it today; nothing is downloaded.
+
+    `listings` are those of changed repositories, by name.
+    """
     wanted: list[tuple[Place, RpmPackage, Ask]] = []
     for place in places:
         listing = listings.get(place.frozen.name)
         for package in place.frozen.packages:
-            location = location_of(package, listing)
+            location = location_of(package, listing, matches)
             if location:
                 wanted.append((place, package, Ask(place.asked.address(location), "HEAD", size=package.blob.size)))
     with progress.task("ask for every package", len(wanted), "packages") as task:
@@ -31,12 +40,11 @@ def ask_for_packages(
         _judge(place, package, reply, notes)
 
 
-def location_of(package: RpmPackage, listing: Listing | None) -> str:
+def location_of(package: RpmPackage, listing: Listing | None, matches: Matches) -> str:
     """Give where a package lies today; "" where the repository lists it no longer, or with other bytes."""
     if listing is None:
         return package.location
-    same = [one for one in listing.get(package.nevra, ()) if package.blob.digest.endswith(one.checksum.value.lower())]
-    places = [one.location for one in same]
+    places = [one.location for one in listing.get(package.nevra, ()) if matches(package, one.checksum)]
     return package.location if package.location in places else next(iter(places), "")
 
 

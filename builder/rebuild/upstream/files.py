@@ -37,6 +37,7 @@ def judge_file(name: str, source: Source, reply: Reply, validators: Validators, 
             )  # fmt: skip
     else:
         what = f"their digest is {found}" if found else f"there are not {source.blob.size} of them, as frozen"
+        what += f"; it was sent on to {reply.moved_to}" if reply.moved_to else ""
         notes.add(
             Cause.CHECKSUM_CHANGED, about, f"{source.source} gives other bytes: {what}", notes.answer(reply, about)
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
+
+from requests.utils import requote_uri
 
 from builder.freeze.download import Checksum
 from builder.freeze.resolving import Closure, Resolved, Unresolved, wanted_packages
@@ -14,6 +17,7 @@ from builder.rebuild.upstream.primary import Listed, Listing
 
 REFUSAL = 400
 """Letters of dnf's refusal that a message shows; the evidence has all of it."""
+CHECKSUM = re.compile(r"[a-z0-9]{1,10} [0-9a-fA-F]{1,128}")
 Matches = Callable[[RpmPackage, Checksum], bool]
 """Whether a checksum is that of a package as it was frozen."""
 
@@ -24,37 +28,51 @@ def about_package(package: RpmPackage) -> str:
 
 
 def look_up(
-    name: str, packages: Iterable[RpmPackage], listing: Listing, matches: Matches, notes: Notes
+    name: str,
+    packages: Iterable[RpmPackage],
+    listing: Listing,
+    *,
+    matches: Matches,
+    notes: Notes,
+    evidence: Sequence[str] = (),
 ) -> frozenset[str]:
     """Note which packages the repository `name` lists with other bytes, elsewhere, or not; gives the last ones' NEVRA.
 
-    Of several with one NEVRA, one with the frozen bytes is enough.
+    Of several with one NEVRA, one with the frozen bytes is enough. `evidence` are digests of what was looked up.
     """
     gone = set()
     for package in packages:
         listed = listing.get(package.nevra, ())
         if not listed:
             gone.add(package.nevra)
-            notes.add(Cause.PACKAGE_MISSING, about_package(package), f"the repository {name} no longer lists it")
+            found: tuple[Cause, str] | None = Cause.PACKAGE_MISSING, f"the repository {name} no longer lists it"
         else:
-            _compare(name, package, listed, matches, notes)
+            found = _difference_of_bytes(name, package, listed, matches)
+        if found is not None:
+            notes.add(found[0], about_package(package), found[1], *evidence)
     return frozenset(gone)
 
 
-def _compare(name: str, package: RpmPackage, listed: Iterable[Listed], matches: Matches, notes: Notes) -> None:
+def _difference_of_bytes(
+    name: str, package: RpmPackage, listed: Iterable[Listed], matches: Matches
+) -> tuple[Cause, str] | None:
     same = [one for one in listed if matches(package, one.checksum)]
     if not same:
-        other = ", ".join(sorted({f"{one.checksum.algorithm} {one.checksum.value}" for one in listed}))
-        notes.add(
-            Cause.CHECKSUM_CHANGED, about_package(package),
-            f"the repository {name} lists it with other bytes ({other}) than were frozen "
-            f"({package.blob.digest})",
-        )  # fmt: skip
-    elif all(one.location != package.location for one in same):
-        notes.add(
-            Cause.MOVED, about_package(package),
-            f"the repository {name} has it at {same[0].location}, no longer at {package.location}",
-        )  # fmt: skip
+        other = ", ".join(sorted({_spelled(one.checksum) for one in listed}))
+        frozen = package.blob.digest
+        return Cause.CHECKSUM_CHANGED, f"the repository {name} lists it with other bytes ({other}), frozen {frozen}"
+    if all(one.location != package.location for one in same):
+        return (
+            Cause.MOVED,
+            f"the repository {name} has it at {requote_uri(same[0].location)}, no longer at {package.location}",
+        )
+    return None
+
+
+def _spelled(checksum: Checksum) -> str:
+    """Spell a checksum that anybody can have written."""
+    text = f"{checksum.algorithm} {checksum.value}"
+    return text if CHECKSUM.fullmatch(text) else "of no known form"
 
 
 def listing_of(resolved: Iterable[Resolved], repository: str, locked: Collection[str]) -> Listing:
@@ -71,6 +89,7 @@ def compare_closures(lock: Lock, closure: Closure, gone: Collection[str], notes:
             frozen[package.name, package.architecture].append((repository.name, package))
     for chosen in closure.packages:
         today[chosen.name, chosen.architecture].append(chosen)
+    resolved = "".join(f"{nevra}\n" for nevra in sorted(chosen.nevra for chosen in closure.packages))
     for key in sorted(frozen.keys() | today.keys()):
         before, after = frozen.get(key, []), today.get(key, [])
         if not after and all(package.nevra in gone for _, package in before):
@@ -78,7 +97,8 @@ def compare_closures(lock: Lock, closure: Closure, gone: Collection[str], notes:
         words = _difference(before, after)
         if words:
             nevra = before[0][1].nevra if before else after[0].nevra
-            notes.add(Cause.VERSION_CHANGED, f"package {nevra}", words)
+            evidence = notes.keep("packages", "resolved.txt", resolved.encode())
+            notes.add(Cause.VERSION_CHANGED, f"package {nevra}", words, evidence)
 
 
 def _difference(before: Sequence[tuple[str, RpmPackage]], after: Sequence[Resolved]) -> str:

@@ -22,6 +22,10 @@ NAMESPACE = "http://linux.duke.edu/metadata/common"
 LIMIT = 2 << 30
 """Bytes of a list, unpacked; the largest known has a tenth of it."""
 PIECE = 1 << 20
+TEXT, TEXTS = 1024, 16
+"""Letters of a piece of text, and pieces, that are kept of an element."""
+SAME = 16
+"""Packages of one NEVRA that are kept."""
 SUFFIXES = (".gz", ".bz2", ".xz", ".xml")
 """Ways to pack a list that are read here; dnf knows more (zstd)."""
 
@@ -57,14 +61,14 @@ def _opened(path: Path, location: str) -> BufferedIOBase:
             return path.open("rb")
 
 
-def read_primary(path: Path, location: str, names: Collection[str]) -> Listing:
-    """Give the packages of these names. `location` tells how the file is packed.
+def read_primary(path: Path, location: str, wanted: Collection[str]) -> Listing:
+    """Give the packages of these NEVRA. `location` tells how the file is packed.
 
     Raises InputFailure where it is no such list.
     """
     try:
         with _opened(path, location) as stream:
-            return parse_primary(_pieces(stream), names)
+            return parse_primary(_pieces(stream), wanted)
     except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         raise InputFailure(f"{location} can not be unpacked: {error}") from error
     except (expat.ExpatError, ValueError) as error:
@@ -84,7 +88,7 @@ def _pieces(stream: BufferedIOBase) -> Iterator[bytes]:
 class _Reader:
     """Gathers one package at a time."""
 
-    names: Collection[str]
+    wanted: Collection[str]
     found: dict[str, list[Listed]] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     text: list[str] | None = None
@@ -109,24 +113,26 @@ class _Reader:
                 self.values["location"] = attributes.get("href", "")
 
     def characters(self, data: str) -> None:
-        if self.text is not None:
-            self.text.append(data)
+        if self.text is not None and len(self.text) < TEXTS:
+            self.text.append(data[:TEXT])
 
     def end(self, element: str) -> None:
         self.depth -= 1
         name = element.rpartition(" ")[2]
         if self.text is not None:
             self.values[name], self.text = "".join(self.text).strip(), None
-        elif name == "package" and self.depth == 1 and self.values.get("name") in self.names:
+        elif name == "package" and self.depth == 1:
             value = self.values.get
             nevra = f"{value('name')}-{value('epoch') or 0}:{value('ver')}-{value('rel')}.{value('arch')}"
-            checksum = Checksum(value("checksum-type", ""), value("checksum", ""))
-            self.found.setdefault(nevra, []).append(Listed(nevra, value("location", ""), checksum))
+            listed = self.found.setdefault(nevra, []) if nevra in self.wanted else None
+            if listed is not None and len(listed) < SAME:
+                checksum = Checksum(value("checksum-type", ""), value("checksum", ""))
+                listed.append(Listed(nevra, value("location", ""), checksum))
 
 
-def parse_primary(pieces: Iterator[bytes], names: Collection[str]) -> Listing:
-    """Give the packages of these names; raises ExpatError or ValueError where it is no list of packages."""
-    reader = _Reader(names)
+def parse_primary(pieces: Iterator[bytes], wanted: Collection[str]) -> Listing:
+    """Give the packages of these NEVRA; raises ExpatError or ValueError where it is no list of packages."""
+    reader = _Reader(wanted)
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end

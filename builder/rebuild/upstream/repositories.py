@@ -15,7 +15,7 @@ from builder.freeze.resolving import Asked, asked_repositories
 from builder.freeze.staging import Staging
 from builder.lock.model import Lock, Repository
 from builder.rebuild.taxonomy import Cause
-from builder.rebuild.upstream.client import Ask, Client, Reply
+from builder.rebuild.upstream.client import SMALL, Ask, Client, Reply
 from builder.rebuild.upstream.frozen import Frozen
 from builder.rebuild.upstream.notes import Notes
 from builder.rebuild.upstream.primary import Listing, is_readable, read_primary
@@ -23,8 +23,12 @@ from builder.rebuild.upstream.validators import Validators, question
 from builder.store.store import Store
 
 REPOMD, SIGNATURE = "repodata/repomd.xml", "repodata/repomd.xml.asc"
-METADATA_LIMIT = 1 << 30
-"""Bytes of a part whose size repomd.xml does not tell."""
+SIGNATURE_LIMIT = 1 << 20
+"""Bytes of a signature, or a key."""
+METADATA_LIMIT = 1 << 29
+"""Bytes of a part of the metadata."""
+PARTS = 16
+"""Parts that are fetched at most: repomd.xml can list any number."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,12 @@ class Place:
     def questions(self, validators: Validators, frozen: Frozen) -> tuple[Ask, Ask]:
         """Ask for repomd.xml and the signature beside it."""
 
-        def ask(location: str) -> Ask:
-            blob, url = self.frozen.metadata.get(location), self.asked.address(location)
-            return question(url, validators, blob.digest) if blob is not None and frozen.has(blob) else Ask(url)
+        def ask(location: str, limit: int) -> Ask:
+            blob = self.frozen.metadata.get(location)
+            expected = blob.digest if blob is not None and frozen.has(blob) else None
+            return question(self.asked.address(location), validators, expected, limit)
 
-        return ask(REPOMD), ask(SIGNATURE)
+        return ask(REPOMD, SMALL), ask(SIGNATURE, SIGNATURE_LIMIT)
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ class Today:
     contents: Contents
     changed: bool
     signature: bytes | None
+    evidence: tuple[str, ...]
+    """Digest of repomd.xml, where it is another than was frozen."""
 
 
 def places(lock: Lock) -> tuple[Place, ...]:
@@ -76,10 +83,9 @@ def read_repository(place: Place, reply: Reply, signed: Reply, frozen: Frozen, n
     if data is None:
         return None
     changed = Digest.of(data) != blob.digest
-    if changed:
-        notes.keep(about, "repomd.xml", data, "application/xml")
+    evidence = (notes.keep(about, "repomd.xml", data, "application/xml"),) if changed else ()
     try:
-        contents = parse(data, place.asked.address(REPOMD))
+        contents = _contents(data, place.asked.address(REPOMD))
     except InputFailure as failure:
         notes.add(Cause.SOURCE_GONE, about, failure.problems[0].message, notes.answer(reply, about))
         return None
@@ -88,7 +94,14 @@ def read_repository(place: Place, reply: Reply, signed: Reply, frozen: Frozen, n
             Cause.MOVED, about, f"{place.frozen.url} was moved for good to {reply.moved_to.removesuffix(REPOMD)}",
             notes.answer(reply, about),
         )  # fmt: skip
-    return Today(place, data, contents, changed, _signature(place, signed, frozen))
+    return Today(place, data, contents, changed, _signature(place, signed, frozen), evidence)
+
+
+def _contents(data: bytes, url: str) -> Contents:
+    contents = parse(data, url)
+    if len(contents.parts) > PARTS:
+        raise InputFailure(f"{url} is not the metadata of an RPM repository: it lists {len(contents.parts)} parts")
+    return contents
 
 
 def _signature(place: Place, reply: Reply, frozen: Frozen) -> bytes | None:
@@ -136,7 +149,8 @@ class Fetcher:
                     held[part.location] = path
                     continue
                 url, into = today.place.asked.address(part.location), folder / f"{len(wanted):03}"
-                wanted.append((today, part, Ask(url, size=part.size, limit=METADATA_LIMIT, body="file", into=into)))
+                size = part.size if part.size is not None and part.size <= METADATA_LIMIT else None
+                wanted.append((today, part, Ask(url, size=size, limit=METADATA_LIMIT, body="file", into=into)))
         with self._progress.task("ask for changed metadata", len(wanted), "files") as task:
             replies = self._client.ask_all([ask for _, _, ask in wanted], task)
         spoilt = set()
@@ -192,7 +206,9 @@ def read_listing(parts: Parts, notes: Notes) -> tuple[Parts | None, Listing | No
     if not is_readable(location):
         return parts, None
     try:
-        return parts, read_primary(parts.paths[location], location, {p.name for p in place.frozen.packages})
+        return parts, read_primary(
+            parts.paths[location], location, {package.nevra for package in place.frozen.packages}
+        )
     except InputFailure as failure:
         notes.add(Cause.SOURCE_GONE, place.about, failure.problems[0].message)
         return None, None

@@ -20,7 +20,7 @@ from builder.rebuild.upstream.client import Ask, Reply, Trouble
 from builder.rebuild.upstream.frozen import Frozen
 from builder.rebuild.upstream.notes import Notes
 from builder.rebuild.upstream.packages import about_package
-from builder.rebuild.upstream.repositories import SIGNATURE, Place, Today
+from builder.rebuild.upstream.repositories import SIGNATURE, SIGNATURE_LIMIT, Place, Today
 from builder.rebuild.upstream.validators import Validators, question
 from builder.store.store import Store
 from builder.toolbox.toolbox import Toolbox
@@ -103,7 +103,7 @@ def remote_keys(lock: Lock) -> dict[str, Key]:
 
 def question_of(key: Key, validators: Validators, frozen: Frozen) -> Ask:
     """Ask for a key."""
-    return question(key.source, validators, key.blob.digest) if frozen.has(key.blob) else Ask(key.source)
+    return question(key.source, validators, key.blob.digest if frozen.has(key.blob) else None, SIGNATURE_LIMIT)
 
 
 def read_key(key: Key, reply: Reply, metadata: Sequence[Reply], frozen: Frozen, notes: Notes) -> bytes | None:

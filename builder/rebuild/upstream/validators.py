@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from builder.core import documents
-from builder.rebuild.upstream.client import Ask, Reply
+from builder.rebuild.upstream.client import SMALL, Ask, Reply
 
 NAME = "upstream/validators.json"
 """Of the evidence that holds them."""
@@ -54,10 +54,11 @@ def digest_of(reply: Reply, validators: Validators) -> str:
 def learned(replies: Iterable[Reply], validators: Validators) -> dict[str, Validator]:
     """Give what to remember: what was read whole and has a strong tag, and what is as it was remembered.
 
-    An address that was not asked, or gave nothing, keeps what is known of it.
+    An address that gave nothing keeps what is known of it; one that was not asked is forgotten.
     """
-    known = dict(validators)
-    for reply in replies:
+    answers = list(replies)
+    known = {reply.ask.url: validators[reply.ask.url] for reply in answers if reply.ask.url in validators}
+    for reply in answers:
         if reply.unchanged or reply.trouble is not None or reply.ask.method != "GET":
             continue
         if reply.etag and reply.sha256:
@@ -67,6 +68,10 @@ def learned(replies: Iterable[Reply], validators: Validators) -> dict[str, Valid
     return known
 
 
-def question(url: str, validators: Validators, expected: str) -> Ask:
-    """Ask for a small document; not anew where it is known to be the expected one still."""
-    return Ask(url, etag=remembered(validators, url, expected))
+def question(url: str, validators: Validators, expected: str | None, limit: int = SMALL) -> Ask:
+    """Ask for a document of at most `limit` bytes; not anew where it is known to be the expected one still.
+
+    `expected` is None where that one is not at hand.
+    """
+    etag = "" if expected is None else remembered(validators, url, expected)
+    return Ask(url, etag=etag, limit=limit)
