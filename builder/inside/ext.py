@@ -44,7 +44,9 @@ KINDS = {
 FAST_LINK = 60
 """Bytes of a link's target that fit into the inode itself."""
 LINK_LIMIT = 4096
-FOLDER_LIMIT = 1 << 30
+FOLDER_LIMIT = 256 << 20
+FILE_LIMIT = 1 << 40
+"""Bytes of the largest file that is read: holes cost no space, and a damaged size may say anything."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,8 @@ class Ext:
     def _content(self, inode: _Inode) -> Iterator[bytes]:
         """Give the content, its holes as zeros."""
         position, size = 0, inode.size
+        if size > FILE_LIMIT:
+            raise ValueError(f"the inode {inode.number} is larger than is looked into")
         for first, block, count in self._runs(inode):
             start = first * self._block
             if start < position:

@@ -173,7 +173,11 @@ def _parsed(lines: Iterator[bytes]) -> _Found:
             name, rest = _name(line)
         words = rest.rstrip(b"\n").split(b" ")
         if words[0] == LINK:
-            found.links[name] = _name(rest[2:])[0]
+            target, end = _name(rest[2:])
+            while end is None:
+                rest += next(lines, b"\n\n")
+                target, end = _name(rest[2:])
+            found.links[name] = target
         elif words[0] == ATTRIBUTE and b"=" in rest:
             key, _, value = rest[2:-1].partition(b"=")
             found.attributes.setdefault(name, {})[key] = _value(value)

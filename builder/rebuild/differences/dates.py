@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 
-_WEEKDAY = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}"
-_MONTH = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
+_WEEKDAY = rb"(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?"
+_MONTH = (
+    rb"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sep(?:tember)?|Oct(?:ober)?"
+    rb"|Nov(?:ember)?|Dec(?:ember)?)"
+)
 _CLOCK = rb"[0-2]?[0-9]:[0-5][0-9](?::[0-6][0-9](?:[.,][0-9]{1,9})?)?(?:[ ]?[AP]M)?"
 _ZONE = rb"(?:Z|[A-Z]{3,5}|[+-][0-9]{2}:?[0-9]{2})"
 _YEAR = rb"(?:19|20)[0-9]{2}"

@@ -151,6 +151,8 @@ def _take_out(
         pair = pairs[key] = new_pair(folder, len(pairs), shown_path(change.file.path))
         wanted[0][key[0]].append(pair.stored)
         wanted[1][key[1]].append(pair.rebuilt)
+    if not pairs:
+        return pairs
     with progress.task("compare oci: take out files that differ") as task:
         for image, entries in zip((one, two), wanted, strict=True):
             for layer in image.layers:

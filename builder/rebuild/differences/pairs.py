@@ -62,6 +62,7 @@ class Looker:
                     ["diffoscope", "--no-progress", "--text-color", "never", "--text", "-",
                      pair.stored.name, pair.rebuilt.name],
                     time_limit=DIFFOSCOPE_LIMIT, check=False, cwd=pair.stored.parent,
+                    environment={"TMPDIR": str(pair.stored.parent)},  # what it leaves when it is stopped goes too
                 )  # fmt: skip
             except Failure as failure:
                 return f"diffoscope: {failure.problems[0].message}"
