@@ -157,7 +157,7 @@ def test_a_report_of_nothing_is_a_page_that_says_so() -> None:
     assert '<strong class="UNKNOWN">UNKNOWN</strong>' in page
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn"))))
 def test_any_words_give_a_page_that_can_be_read(words: str) -> None:
     entry = Compared(comparison(words, State.BAD, sample=words, message=words, reference=words))

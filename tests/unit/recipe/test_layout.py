@@ -114,7 +114,7 @@ bodies = st.recursive(
 
 
 @given(bodies)
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 def test_the_layout_keeps_meaning_and_comments_and_is_stable(text: Any):
     parsed = parse(text.encode(), "x")
     if parsed.body is None:

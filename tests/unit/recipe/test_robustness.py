@@ -56,7 +56,7 @@ def test_random_soups_of_tokens(judge: Any, pieces: Any):
 
 
 @given(data=st.data())
-@fast
+@settings(fast, max_examples=60)  # the recipe is long
 def test_a_good_recipe_with_a_random_cut_or_insertion(judge: Any, recipes: Any, data: Any):
     good = (recipes / "whole-1.0" / "recipe.hcl").read_text()
     start = data.draw(st.integers(0, len(good)))
