@@ -17,6 +17,7 @@ from builder.rebuild.taxonomy import Cause
 from builder.store.store import Store
 from tests.unit.rebuild.made_runs import GOOD, answer, found, run, upstream
 
+RECIPES = Path(__file__).parents[3] / "recipes"
 DIFFERS = found(Cause.CONTENT_DIFFERS, "/opt/boss/share/a")
 
 
@@ -108,8 +109,10 @@ def test_where_every_run_is_damaged_it_could_not_be_read(folder: Path):
 
 
 def test_a_path_names_the_release_of_its_recipe(folder: Path):
-    keep(folder, run(0, answer(*GOOD)))
-    (folder / "elsewhere").mkdir()
-    result = called(folder, str(folder / "elsewhere"))
-    assert result.exit_code == 2
-    assert "holds no recipe.hcl" in result.stderr
+    keep(folder, run(0, answer(*GOOD), release="miniboss-1.0.0"))
+    upstream_is = {"BOSS_BUILDER_VAR_upstream": "http://vault.example"}
+    words = [str(RECIPES / "miniboss-1.0.0"), "--recipes", str(folder / "recipes")]
+    result = CliRunner().invoke(command, words, env=upstream_is)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("miniboss-1.0.0: GOOD")
+    assert called(folder, str(folder)).exit_code == 2
