@@ -15,6 +15,7 @@ from typing import Any
 import docker
 import docker.errors
 import requests
+import urllib3.exceptions
 from docker.models.containers import Container
 from docker.types import Mount, Ulimit
 
@@ -115,10 +116,10 @@ class Engine:
                 if time.monotonic() > deadline:
                     raise TimeLimitFailure(f"it did not end within {time_limit:g} s and was stopped")
                 yield message
-        except requests.exceptions.ConnectionError as error:
-            if "timed out" not in str(error):
-                raise WorkFailure(f"the Docker Engine broke off: {error}") from error
+        except (urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout) as error:
             raise TimeLimitFailure(f"it said nothing for {time_limit:g} s and was stopped") from error
+        except (urllib3.exceptions.HTTPError, requests.RequestException) as error:
+            raise WorkFailure(f"the Docker Engine broke off: {error}") from error
 
     # -- what is ours ---------------------------------------------------------------------------------------------
 

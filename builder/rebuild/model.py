@@ -91,10 +91,17 @@ class Answer(_Record, frozen=True, kw_only=True):
 
     @property
     def decisive(self) -> Finding | None:
-        """The finding that names the answer: the first fault, else that the images are identical, else None."""
+        """The finding that names the answer: the gravest of the first stage that has a fault.
+
+        Without any, that the images are identical, or None.
+        """
         faults = [found for found in self.findings if found.is_fault]
-        identical = [found for found in self.findings if found.cause is Cause.BIT_IDENTICAL]
-        return next(iter([*faults, *identical]), None)
+        first = [found for found in faults if found.stage is faults[0].stage]
+        for severity in (Severity.ERROR, Severity.WARNING, Severity.UNKNOWN):
+            for found in first:
+                if found.severity is severity:
+                    return found
+        return next((found for found in self.findings if found.cause is Cause.BIT_IDENTICAL), None)
 
 
 class Run(_Record, frozen=True, kw_only=True):

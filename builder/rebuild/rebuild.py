@@ -76,7 +76,10 @@ def rebuild(
             return tuple(work.rebuild(name, lock, progress) for name, lock in named.items())
         # a process of its own for each: what a build leaves with the engine is known by its process
         with ProcessPoolExecutor(min(jobs, len(named)), multiprocessing.get_context("spawn")) as pool:
-            waiting = [pool.submit(work.elsewhere, name, lock) for name, lock in named.items()]
+            waiting = [
+                pool.submit(work.elsewhere, name, lock if isinstance(lock, Failure) else lock_file.encode(lock))
+                for name, lock in named.items()
+            ]
             return tuple(documents.decode(future.result(), Run) for future in waiting)
 
 
@@ -90,9 +93,10 @@ class _Work:
     open_toolbox: Callable[[Store, Progress], OpenToolbox]
     now: Callable[[], datetime]
 
-    def elsewhere(self, release: str, lock: Lock | Failure) -> bytes:
-        """Do one release in another process."""
-        return documents.compact(self.rebuild(release, lock, PlainProgress(prefix=f"{release}: ")))
+    def elsewhere(self, release: str, lock: bytes | Failure) -> bytes:
+        """Do one release in another process. Locks and runs go there and back in the spelling of which digests are."""
+        read = lock if isinstance(lock, Failure) else documents.decode(lock, Lock)
+        return documents.compact(self.rebuild(release, read, PlainProgress(prefix=f"{release}: ")))
 
     def rebuild(self, release: str, lock: Lock | Failure, progress: Progress) -> Run:
         """Ask of one release what is asked, and add the run to its history."""

@@ -24,6 +24,7 @@ SAMPLES = """
     job_options = ["jobs/mumu.txt"]
     result      = "mumu.json"
     events      = 5000
+    emulated_events = 5000
     seed        = 7
   }
 """
