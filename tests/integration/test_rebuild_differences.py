@@ -6,6 +6,7 @@ for them: dd, debugfs, sfdisk, mksquashfs.
 
 import gzip
 import io
+import random
 import struct
 import subprocess
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from builder.core.digest import Digest, digest_stream
 from builder.core.errors import Failure, InputFailure
 from builder.core.progress import NoProgress
 from builder.engine.engine import Engine, Folder
-from builder.inside import listing
+from builder.inside import ext, listing
 from builder.inside.canonical import (
     CHARACTER,
     DIRECTORY,
@@ -85,8 +86,15 @@ TREE: Tree = {
     )
 }
 """What file systems keep in different ways: attributes, links, long and odd names, large numbers, holes, devices."""
-NOT_ON_DISKS: Tree = {b"home/caf\xe9": (entry(b"home/caf\xe9")[1], b"no UTF-8")}
-"""mke2fs takes no such name from a tar."""
+NOT_ON_DISKS: Tree = {
+    path: (made, data)
+    for (path, made), data in (
+        (entry(b"home/caf\xe9"), b"no UTF-8"),
+        (entry(b"home/new\nline"), b"two lines"),
+        (entry(b"home/new\nlink", HARD_LINK, link=b"home/new\nline"), b""),
+    )
+}
+"""mke2fs takes no such names from a tar."""
 
 
 def changed(path: bytes, data: bytes | None = None, **attributes) -> Tree:
@@ -542,9 +550,9 @@ class _Silent:
         pass
 
 
-def of_layer(folder: Path) -> dict[bytes, File]:
-    """The tree as it is listed from an OCI layer."""
-    store, tar = Store(folder), tar_of(TREE)
+def of_layer(folder: Path, packed: Tree) -> dict[bytes, File]:
+    """A tree as it is listed from an OCI layer."""
+    store, tar = Store(folder), tar_of(packed)
     blob = oci.Descriptor(media_type=oci.LAYER, digest=store.put(tar), size=len(tar))
     files = flatten([list_layer(store, Layer("toy", Digest.of(tar), blob), _Silent())])
     return {file.path: plain(file) for file in files}
@@ -578,18 +586,49 @@ MakesImage = Callable[[Toolbox, Path], Path]
 
 
 @pytest.mark.parametrize(
-    ("shape", "make"),
+    ("shape", "make", "packed"),
     [
-        ("sif", lambda toolbox, folder: make_sif(toolbox, folder, Sif()).with_name("root.squashfs")),
-        ("vm", make_disk),
-        ("vm", lambda toolbox, folder: make_disk(toolbox, folder, TREE, "ext3", LINUX_2_4)),
+        (
+            "sif",
+            lambda toolbox, folder: make_sif(toolbox, folder, Sif()).with_name("root.squashfs"),
+            TREE | NOT_ON_DISKS,
+        ),
+        ("vm", make_disk, TREE),
+        ("vm", lambda toolbox, folder: make_disk(toolbox, folder, TREE, "ext3", LINUX_2_4), TREE),
     ],
     ids=["squashfs", "ext4", "ext3"],
 )
-def test_the_same_tree_gives_the_same_list_in_every_shape(shape: str, make: MakesImage, toolbox, tmp_path):
-    expected = of_layer(tmp_path / "images")
+def test_the_same_tree_gives_the_same_list_in_every_shape(
+    shape: str, make: MakesImage, packed: Tree, toolbox: Toolbox, tmp_path: Path
+):
+    expected = of_layer(tmp_path / "images", packed)
     listed = lists(toolbox, tmp_path / "listed", shape, make(toolbox, tmp_path / "made"), 0)
     assert {path: listed.get(path) for path in expected} == expected
-    assert listed.keys() - expected.keys() <= {b"", b"lost+found", *NOT_ON_DISKS}
+    assert listed.keys() - expected.keys() <= {b"", b"lost+found"}
     assert listed[b"home/link"].leader == b"bin/su"
     assert listed[b""].kind == listing.FOLDER
+
+
+@pytest.mark.parametrize("features", ["", "-O ^extents,^64bit"], ids=["extents", "block map"])
+def test_a_damaged_file_system_is_refused_or_read_and_breaks_nothing(features, toolbox, tmp_path, monkeypatch):
+    """A thousand file systems, each with some bytes spoilt where the structures lie."""
+    monkeypatch.setattr(ext, "FILE_LIMIT", 1 << 26)
+    in_builder(
+        toolbox,
+        tmp_path,
+        "mkdir -p tree/folder\necho hello > tree/folder/file\nln -s file tree/folder/link\nseq 20000 > tree/large\n"
+        f"mke2fs -q -t ext4 {features} -d tree image 4M",
+    )
+    image = (tmp_path / "image").read_bytes()
+    structures = [at for at in range(0, len(image), 16) if image[at : at + 16] != bytes(16)]
+    chance = random.Random(7)
+    refused = 0
+    for _ in range(1000):
+        spoilt = bytearray(image)
+        for _ in range(chance.choice([1, 3, 20])):
+            spoilt[chance.choice(structures) + chance.randrange(16)] = chance.choice([0, 1, 0x7F, 0xFF])
+        try:
+            assert len(ext.Ext(io.BytesIO(spoilt), 0).files()) > 0
+        except (ValueError, struct.error, IndexError):
+            refused += 1
+    assert 0 < refused < 1000
