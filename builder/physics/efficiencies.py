@@ -14,11 +14,12 @@ import math
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import betaln
 
 from builder.physics.histograms import Floats, Histogram
-from builder.physics.statistics import MIN_ENTRIES, NotComparableError, Outcome
+from builder.physics.statistics import MIN_ENTRIES, NotComparableError, Outcome, grouped
 
 GROUP_VARIANCE = 8.0
 """Least variance of what passed in a group of bins, for its pull to be taken as normal."""
@@ -55,7 +56,7 @@ def ratio_test(first: Efficiency, second: Efficiency, *, tolerance: float = 0.0)
     )
     high, low = bins.given_ratio(1 + tolerance), bins.given_ratio(1 / (1 + tolerance))
     common = 2 * min(high.chance_of_at_least(), low.chance_of_at_most())
-    groups = _grouped(np.minimum(high.variance, low.variance))
+    groups = grouped(np.minimum(high.variance, low.variance), GROUP_VARIANCE)
     pulls = np.maximum(high.pulls(groups), -low.pulls(groups))
     if tolerance > 0:
         pulls = np.maximum(pulls, 0.0)  # inside the tolerance there is no pull
@@ -150,7 +151,7 @@ class _Expected(msgspec.Struct, frozen=True):
     above_least: float
     """What passed in all those bins above those least numbers."""
 
-    def pulls(self, groups: list[int]) -> Floats:
+    def pulls(self, groups: NDArray[np.intp]) -> Floats:
         """Excess of each group of bins in its standard deviations; 0 where chance has no part."""
         deviation = np.sqrt(np.add.reduceat(self.variance, groups))
         excess = np.add.reduceat(self.excess, groups)
@@ -212,16 +213,3 @@ def _noncentral(n: float, m: float, both: float, ratio: float) -> _Passing:
     probabilities /= probabilities.sum()
     mean = float((values * probabilities).sum())
     return _Passing(mean, float(((values - mean) ** 2 * probabilities).sum()), float(values[0]), probabilities)
-
-
-def _grouped(variance: Floats) -> list[int]:
-    """First bins of groups of adjacent bins that have each at least GROUP_VARIANCE; what is left joins the last."""
-    starts, held = [0], 0.0
-    for index, part in enumerate(variance.tolist()):
-        if held >= GROUP_VARIANCE:
-            starts.append(index)
-            held = 0.0
-        held += part
-    if held < GROUP_VARIANCE and len(starts) > 1:
-        starts.pop()
-    return starts

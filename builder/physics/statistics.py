@@ -197,10 +197,14 @@ def _sample(histogram: Histogram) -> _Sample:
 
 
 def _grouped(pooled: Floats, part: float) -> NDArray[np.intp]:
-    """First bins of groups of adjacent bins that hold each at least `part` of all; what is left joins the last."""
-    least = part * float(pooled.sum())
+    """Group bins as `grouped` does, for at least `part` of all."""
+    return grouped(pooled, part * float(pooled.sum()))
+
+
+def grouped(contents: Floats, least: float) -> NDArray[np.intp]:
+    """First bins of groups of adjacent bins that hold each at least `least`; what is left joins the last."""
     starts, held = [0], 0.0
-    for index, content in enumerate(pooled.tolist()):
+    for index, content in enumerate(contents.tolist()):
         if held >= least:
             starts.append(index)
             held = 0.0

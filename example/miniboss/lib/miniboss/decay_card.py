@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from miniboss.errors import JobError
+from miniboss.text_files import read_text
 
 _SIZE_LIMIT = 65536
 """Bytes; a card is a few lines."""
@@ -78,16 +79,7 @@ _SECONDARY = {"pi0": ("gamma", "gamma"), "K_S0": ("pi+", "pi-")}
 
 def read_decay_card(file: Path) -> Decay:
     """Read a card from a file. Raises DecayCardError where it cannot be read or followed."""
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(_SIZE_LIMIT + 1)
-        text = data.decode("utf-8")
-    except OSError as error:
-        raise DecayCardError(f"cannot read the decay card {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DecayCardError(f"the decay card {file} is not UTF-8 text") from error
-    if len(data) > _SIZE_LIMIT:
-        raise DecayCardError(f"the decay card {file} is larger than {_SIZE_LIMIT} bytes")
+    text = read_text(file, "decay card", _SIZE_LIMIT, DecayCardError)
     return decay_of(parse_decay_card(text, str(file)), str(file))
 
 

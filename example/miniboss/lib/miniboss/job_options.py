@@ -19,6 +19,7 @@ from pathlib import Path
 from string import Template
 
 from miniboss.errors import JobError
+from miniboss.text_files import read_text
 
 LARGEST = 1 << 20
 """Bytes of a file of job options, at most."""
@@ -69,16 +70,7 @@ def read_job_options(file: Path, environment: Mapping[str, str], depth: int = 0)
 
     Raises JobOptionsError where a file cannot be read, or does not consist of assignments and includes.
     """
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
-        text = content.decode("utf-8")
-    except OSError as error:
-        raise JobOptionsError(f"cannot read the jobOptions file {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise JobOptionsError(f"the jobOptions file {file} is not UTF-8 text") from error
-    if len(content) > LARGEST:
-        raise JobOptionsError(f"the jobOptions file {file} is larger than {LARGEST} bytes")
+    text = read_text(file, "jobOptions file", LARGEST, JobOptionsError)
     found: list[Property] = []
     for part in parse_job_options(text, str(file)):
         if isinstance(part, Property):
