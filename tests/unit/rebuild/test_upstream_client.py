@@ -15,7 +15,9 @@ import requests
 
 from builder.core.digest import Digest
 from builder.core.progress import NoProgress
+from builder.rebuild.taxonomy import Cause, Severity
 from builder.rebuild.upstream.client import Ask, Client, Manners, Trouble, causes, trouble_of, trouble_of_status
+from builder.rebuild.upstream.notes import CAUSES
 from example.upstream.server import Reply as Sent
 from example.upstream.server import error_reply
 from tests.tinyrpm import NotFound, OtherBytes, ServerError, Slow, StopsAfter, Vault, WrongLength
@@ -454,3 +456,10 @@ def test_causes_are_found_however_they_are_wrapped_and_in_circles():
     outer.args = (inner,)
     inner.__context__ = outer
     assert list(causes(outer)) == [outer, inner]
+
+
+def test_every_trouble_has_a_cause_and_only_what_may_pass_is_unknown():
+    assert set(CAUSES) == set(Trouble)
+    assert [trouble for trouble in Trouble if CAUSES[trouble].entry.severity is Severity.UNKNOWN] == [Trouble.PASSING]
+    assert CAUSES[Trouble.CERTIFICATE_EXPIRED] is Cause.SIGNATURE_EXPIRED
+    assert CAUSES[Trouble.CERTIFICATE_UNKNOWN] is Cause.KEY_MISSING

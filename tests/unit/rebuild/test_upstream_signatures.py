@@ -7,10 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder.freeze.resolving import Asked
 from builder.inside.signatures import key_facts, metadata_facts
 from builder.inside.trust import packets, rpm_signature, signature_facts, unarmored
+from builder.lock.model import Blob, Repository, RpmPackage, Signature, Verdict
+from builder.rebuild.evidence import Shelf
 from builder.rebuild.taxonomy import Cause
-from builder.rebuild.upstream.trust import SignatureFacts, judged, refusal_cause
+from builder.rebuild.upstream.client import Ask, Reply
+from builder.rebuild.upstream.notes import Notes
+from builder.rebuild.upstream.repositories import Place
+from builder.rebuild.upstream.trust import (
+    Case,
+    PackageFacts,
+    RepositoryFacts,
+    SignatureFacts,
+    judged,
+    note_trust,
+    refusal_cause,
+)
+from builder.store.store import Store
 from example.upstream.signing import _gpg_home
 from tests.tinyrpm import Key, TinyRpm, build_repository
 
@@ -177,3 +192,49 @@ def test_what_is_wrong_with_the_signature_of_metadata(found, was_good, unchanged
 )
 def test_what_the_refusal_of_a_frozen_package_means(words, cause):
     assert refusal_cause(words) is cause
+
+
+# -- frozen packages --------------------------------------------------------------------------------------------------
+
+
+def case_of(*names):
+    packages = tuple(
+        RpmPackage(
+            name=name, epoch=0, version="1", release="1", architecture="noarch", location=f"{name}.rpm",
+            blob=Blob(digest="sha256:" + "0" * 64, size=1), signature=Signature(verdict=Verdict.GOOD),
+        )
+        for name in names
+    )  # fmt: skip
+    place = Place(Repository(
+        name="os", url="http://127.0.0.1:9/", revision="", metadata={}, signature=Signature(verdict=Verdict.UNSIGNED),
+        keys=(), packages=packages,
+    ), Asked("os", "http://127.0.0.1:9/", (), gpgcheck=True, repo_gpgcheck=False, where=("os",)))  # fmt: skip
+    return Case(place, None, Reply(Ask("http://127.0.0.1:9/")), (), packages)
+
+
+def test_expired_signatures_of_packages_are_one_finding_with_all_of_them_as_evidence(tmp_path):
+    store = Store(tmp_path / "images")
+    notes = Notes("tiny-1.0", Shelf(store))
+    facts = tuple(PackageFacts(expires=86400 if name != "e" else 0, hash=8, refused="") for name in "abcde")
+    note_trust(case_of(*"abcde"), RepositoryFacts(keys=(), metadata=None, packages=facts), 2e9, notes)
+    (found,) = notes.findings
+    assert (found.cause, found.about) == (Cause.SIGNATURE_EXPIRED, "packages of repository os")
+    assert found.message == (
+        "the signatures of packages have expired: a-0:1-1.noarch, b-0:1-1.noarch, c-0:1-1.noarch and 1 more"
+    )
+    assert store.read(found.evidence[0]).splitlines()[3] == b"d-0:1-1.noarch: the signature expired on 1970-01-02"
+
+
+def test_signatures_of_packages_that_expire_later_are_no_finding(tmp_path):
+    notes = Notes("tiny-1.0", Shelf(Store(tmp_path / "images")))
+    facts = (PackageFacts(expires=2_000_000_001, hash=2, refused=""),)
+    note_trust(case_of("a"), RepositoryFacts(keys=(), metadata=None, packages=facts), 2e9, notes)
+    assert notes.findings == ()
+
+
+def test_what_todays_rpm_refuses_is_named_by_its_reason(tmp_path):
+    notes = Notes("tiny-1.0", Shelf(Store(tmp_path / "images")))
+    words = ("rpm says: Header V3 DSA/SHA1 Signature, key ID ab: NOTTRUSTED", "key ab, which the recipe does not name")
+    facts = tuple(PackageFacts(expires=0, hash=2, refused=one) for one in words)
+    note_trust(case_of("a", "b"), RepositoryFacts(keys=(), metadata=None, packages=facts), 2e9, notes)
+    assert {one.cause for one in notes.findings} == {Cause.ALGORITHM_REJECTED, Cause.KEY_MISSING}
