@@ -265,6 +265,8 @@ def _from_member(member: tarfile.TarInfo, epoch: int) -> Entry:
 
 Times = dict[bytes, tuple[float, int]]
 """Of each path below a stage: the time that its raw layer gave it, and the one that its canonical layer gives it."""
+Groups = dict[bytes, object]
+"""Of each name of a file that has several: what they have in common."""
 
 
 def merge(layers: Iterable[tarfile.TarFile], epoch: int, scratch: bytes, times: Times | None = None) -> list[Content]:
@@ -280,20 +282,28 @@ def merge(layers: Iterable[tarfile.TarFile], epoch: int, scratch: bytes, times: 
     Raises ValueError for a hard link whose target is not in the layers.
     """
     tree: dict[bytes, Content] = {}
+    groups: Groups = {}
     below = times if times is not None else {}
     raw: dict[bytes, float] = {}
     for layer in layers:
-        _apply(tree, layer, epoch, below, raw)
+        _settle(_apply(tree, layer, epoch, below, raw, groups=groups), tree, groups)
     top = (scratch, WHITEOUT + scratch)
     for path in [p for p in tree if p in top or p.startswith(scratch + b"/")]:
         del tree[path]
     below.update({path: (raw[path], entry.mtime) for path, (entry, _) in tree.items() if path in raw})
-    return _with_leaders(tree)
+    return _with_leaders(tree, groups)
 
 
 def _apply(
-    tree: dict[bytes, Content], layer: tarfile.TarFile, epoch: int, below: Times, raw: dict[bytes, float]
-) -> None:
+    tree: dict[bytes, Content],
+    layer: tarfile.TarFile,
+    epoch: int,
+    below: Times,
+    raw: dict[bytes, float],
+    *,
+    groups: Groups,
+) -> list[Entry]:
+    """Put the entries of a layer into the tree; gives its hard links, which are to be settled."""
     members = []
     for member in layer:
         entry = _from_member(member, epoch)
@@ -321,6 +331,20 @@ def _apply(
             _remove_below(tree, entry.path)
         tree.pop((folder + b"/" if folder else b"") + WHITEOUT + name, None)
         tree[entry.path] = (entry, _member_opener(layer, member) if entry.kind == REGULAR else None)
+        groups.pop(entry.path, None)
+    return [entry for _, entry in members if entry.kind == HARD_LINK and tree[entry.path][0] is entry]
+
+
+def _settle(links: list[Entry], tree: dict[bytes, Content], groups: Groups) -> None:
+    """Let the hard links of a layer have what they link to now.
+
+    A later layer that replaces one name of a file, or takes it away, leaves the others as they were.
+    """
+    targets = {entry.path: _target(tree, entry) for entry in links}
+    for path, target in targets.items():
+        entry, opener = tree[target]
+        tree[path] = (replace(entry, path=path), opener)
+        groups[path] = groups.setdefault(target, object())
 
 
 def _remove_below(tree: dict[bytes, Content], folder: bytes) -> None:
@@ -339,20 +363,18 @@ def _member_opener(layer: tarfile.TarFile, member: tarfile.TarInfo) -> Opener:
     return open_member
 
 
-def _with_leaders(tree: dict[bytes, Content]) -> list[Content]:
+def _with_leaders(tree: dict[bytes, Content], groups: Groups) -> list[Content]:
     """Sort, and let the first path of each group of hard links carry the content."""
-    groups: dict[bytes, list[bytes]] = {}
-    for path, (entry, _) in tree.items():
-        if entry.kind == HARD_LINK:
-            groups.setdefault(_target(tree, entry), []).append(path)
-    for target, links in groups.items():
-        content = tree[target]
-        leader = min((target, *links))
-        for path in (target, *links):
-            if path == leader:
-                tree[path] = (replace(content[0], path=path), content[1])
-            else:
-                tree[path] = (replace(content[0], path=path, kind=HARD_LINK, link=leader, size=0, attributes=()), None)
+    names: dict[object, list[bytes]] = {}
+    for path, group in groups.items():
+        if path in tree:
+            names.setdefault(group, []).append(path)
+    for paths in names.values():
+        leader = min(paths)
+        for path in paths:
+            if path != leader:
+                entry = tree[path][0]
+                tree[path] = (replace(entry, kind=HARD_LINK, link=leader, size=0, attributes=()), None)
     return [tree[path] for path in sorted(tree)]
 
 

@@ -44,6 +44,15 @@ def layer(*items: tuple[str, str, dict]) -> tarfile.TarFile:
     return tarfile.open(fileobj=io.BytesIO(sink.getvalue()))
 
 
+HARD = {"type": tarfile.LNKTYPE}
+
+
+def contents(data: bytes) -> dict[str, bytes]:
+    """What is read from each name."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        return {m.name: archive.extractfile(m).read() for m in archive}
+
+
 def make_tree(top: Path) -> None:
     (top / "b").mkdir()
     (top / "b" / "file").write_text("hello")
@@ -165,6 +174,31 @@ def test_what_a_layer_only_repeats_keeps_the_time_that_it_has_below():
         ("etc/b", "b", {"mtime": 99}),
     )
     assert packed(merge([again], 20, b".inputs")) == packed(merge([above], 20, b".inputs", times))
+
+
+def test_a_later_layer_that_replaces_a_name_leaves_the_other_names_of_the_file_as_they_were():
+    lower = layer(("a", "old", {}), ("b", "a", HARD), ("c", "a", HARD))
+    with lower, layer(("a", "new", {})) as upper:
+        data = packed(merge([lower, upper], EPOCH, b".scratch"))
+    assert contents(data) == {"a": b"new", "b": b"old", "c": b"old"}
+    assert members(data)["c"].linkname == "b"
+
+
+def test_a_later_layer_that_takes_a_name_away_leaves_the_other_names_of_the_file():
+    lower = layer(("a", "old", {}), ("b", "a", HARD))
+    with lower, layer((".wh.a", "", {})) as upper:
+        data = packed(merge([lower, upper], EPOCH, b".scratch"))
+    assert contents(data) == {".wh.a": b"", "b": b"old"}
+    assert members(data)["b"].isreg()
+
+
+def test_a_link_of_a_later_layer_is_to_what_is_there_now():
+    lower = layer(("a", "old", {}), ("b", "a", HARD))
+    with lower, layer(("a", "new", {}), ("c", "a", HARD)) as upper:
+        data = packed(merge([lower, upper], EPOCH, b".scratch"))
+    assert contents(data) == {"a": b"new", "b": b"old", "c": b"new"}
+    assert members(data)["b"].isreg()
+    assert members(data)["c"].linkname == "a"
 
 
 def test_a_hard_link_out_of_the_stage_is_refused():
