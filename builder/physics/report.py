@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from builder.core.pages import page_template
+from builder.core.templates import page_template
 from builder.physics.comparison import SUFFIXES, Measured, Planned
 from builder.physics.histograms import Histogram
 from builder.physics.identity import Identity, Verdict

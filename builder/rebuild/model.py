@@ -58,16 +58,23 @@ class Finding(_Record, frozen=True, kw_only=True):
 
 
 def finding(cause: Cause, about: str, message: str, *, release: str = "", evidence: Sequence[str] = ()) -> Finding:
-    """Make a finding with the severity and the advice that the taxonomy gives its cause."""
+    """Make a finding with the severity and the advice that the taxonomy gives its cause.
+
+    What a server or an image says may be in the message: letters that do not print are taken out of it.
+    """
     entry = cause.entry
     return Finding(
         cause=cause,
         about=about,
-        message=message,
+        message="\n".join(map(_printable, message.splitlines())),
         severity=entry.severity,
         advice=entry.advice.replace("{release}", release or "RELEASE"),
         evidence=tuple(evidence),
     )
+
+
+def _printable(line: str) -> str:
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
 
 
 class Answer(_Record, frozen=True, kw_only=True):
@@ -123,7 +130,9 @@ class Run(_Record, frozen=True, kw_only=True):
 
     @property
     def state(self) -> State:
-        """The worst of the answers."""
+        """The worst of the answers; of none, UNKNOWN."""
+        if not self.answers:
+            return State.UNKNOWN
         return state_of(found for answer in self.answers for found in answer.findings)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from builder.core.pages import page_template
+from builder.core.templates import page_template
 from builder.rebuild.earlier import Standing, answer_of, standings
 from builder.rebuild.history import History
 from builder.rebuild.model import Answer, Run, State

@@ -9,12 +9,11 @@ from datetime import date
 from pathlib import Path
 
 from builder.core.errors import InputFailure
+from builder.core.templates import text_environment
 from builder.recipe.fields import NAME
 from builder.recipe.find import FILE_NAME
 from builder.recipe.layout import formatted
 
-_PACKAGE = Path(__file__).parent.parent
-_PLACES = (_PACKAGE / "_templates" / "recipe", _PACKAGE.parent / "templates" / "recipe")
 _FILES = {
     "recipe.hcl.j2": FILE_NAME,
     "site.pp.j2": "puppet/site.pp",
@@ -66,14 +65,6 @@ def start(folder: Path, name: str, version: str, today: date) -> tuple[Path, ...
 
 
 def _filled(template: str, name: str, version: str, today: date) -> str:
-    import jinja2
-
-    places = [place for place in _PLACES if place.is_dir()]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(places),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - HCL, Puppet and Python text, filled with checked names
-        keep_trailing_newline=True,
-    )
-    text = environment.get_template(template).render(name=name, version=version, today=today.isoformat())
+    filled = text_environment().get_template(f"recipe/{template}")
+    text = filled.render(name=name, version=version, today=today.isoformat())
     return formatted(text.encode(), template).decode() if _FILES[template] == FILE_NAME else text

@@ -1,32 +1,20 @@
-"""The templates, and how they are filled: an undefined name is an error, never an empty string."""
+"""What is rendered for shells and Dockerfiles, with the filters that quote for them."""
 
 from __future__ import annotations
 
 import functools
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from builder.core.templates import text_environment
 
 if TYPE_CHECKING:
     import jinja2
 
-PACKAGE = Path(__file__).parent.parent
-PLACES = (PACKAGE / "_templates", PACKAGE.parent / "templates")
-"""Where the templates lie: in an installed package, and in a checkout."""
-
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([p for p in PLACES if p.is_dir()]),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - shell and Dockerfile text; HTML has an environment of its own
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = text_environment()
     environment.filters["shell"] = shlex.quote
     environment.filters["literal"] = literal
     environment.filters["line"] = lambda text: " ".join(text.split())

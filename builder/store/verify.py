@@ -64,7 +64,13 @@ def _incomplete(store: Store, descriptor: oci.Descriptor, damaged: set[str]) -> 
     for blob in (manifest.config, *manifest.layers):
         if not store.has(blob.digest, blob.size):
             what = blob.annotations.get(oci.TITLE, blob.media_type)
-            again = "freeze" if manifest.artifact_type and "inputs" in manifest.artifact_type else "build"
-            yield Problem(
-                f"{name}: {what} {blob.digest} is missing or cut", hint=f"boss-builder {again} brings it back"
-            )
+            yield Problem(f"{name}: {what} {blob.digest} is missing or cut", hint=_way_back(manifest.artifact_type))
+
+
+def _way_back(artifact_type: str | None) -> str:
+    """Say how to get a blob back, by what it is part of."""
+    kind = (artifact_type or "").removeprefix("application/vnd.boss-builder.").partition(".")[0]
+    again = {"inputs": "freeze", "validation": "validate", "results": "validate"}
+    if kind == "rebuild":
+        return "restore it from a copy of the store: what a rebuild saw that day can not be made again"
+    return f"boss-builder {again.get(kind, 'build')} brings it back"

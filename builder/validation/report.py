@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from builder.core.pages import page_template
+from builder.core.templates import page_template
 from builder.validation.evidence import stand_in_notes
 from builder.validation.outcome import Evidence, State, Totals, Unjudged
 
