@@ -58,32 +58,6 @@ def unbuilt(built: Workplace, folder: Path) -> Workplace:
 # -- the same bytes ------------------------------------------------------------------------------------------------
 
 
-def test_two_builds_in_two_folders_with_another_user_umask_and_time_zone_are_identical(built, tmp_path):
-    """Nothing built is in the second store, and the engine builds without its cache."""
-    work = unbuilt(built, tmp_path / "another" / "folder")
-    for path in (work.folder, *work.folder.rglob("*")):
-        os.chown(path, 4711, 4711, follow_symlinks=False)
-    group = Path("/var/run/docker.sock").stat().st_gid
-    # another user, who may read this checkout wherever it lies, and talk to the engine, and nothing more
-    user = (
-        "setpriv", "--reuid=4711", "--regid=4711", f"--groups={group}",
-        "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search",
-    )  # fmt: skip
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
-    ran = work.run(
-        "build", MINIBOSS, "--json",
-        prefix=(*user, "sh", "-c", 'umask 077; exec "$@"', "sh"),
-        environment={"TZ": "Asia/Shanghai", "HOME": str(work.folder), "LANG": "C"},
-    )  # fmt: skip
-    assert ran.code == 0, ran.err
-    assert not any(made["stored"] for made in ran.json["stages"] + ran.json["images"])
-    assert sorted(digests(ran)) == ["oci", "sif", "vm"]
-    assert digests(ran) == built_again(built)
-    assert verify(work.store) == ()
-
-
 def tree(layers: list[tarfile.TarFile]) -> dict[bytes, tuple]:
     """Every path of a root with what is compared: all but times, which a plain docker build does not control."""
     found = {}
