@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from builder.core.files import is_full
 from builder.core.progress import NoProgress, Progress
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
-from builder.rebuild.differences import ImageAt, as_text, compare_images
+from builder.rebuild.differences import ImageAt, as_text, compare_images, summary
 from builder.rebuild.evidence import Shelf
 from builder.rebuild.model import Answer, Finding, finding, in_order
 from builder.rebuild.place import bring_inputs, check_image
@@ -174,9 +174,9 @@ class Frozen:
             )  # fmt: skip
         except Failure as failure:
             return self._finding(Cause.NOT_COMPARED, about, failure.problems[0].message)
-        text = as_text(comparison)
-        evidence = self.shelf.keep(f"{self.release}/{known.shape}/differences.txt", text.encode())
-        return self._finding(comparison.cause, about, _summary(text), evidence)
+        name = f"{self.release}/{known.shape}/differences.txt"
+        evidence = self.shelf.keep(name, as_text(comparison).encode())
+        return self._finding(comparison.cause, about, summary(comparison), evidence)
 
     # -- boot and validate ---------------------------------------------------------------------------------------
 
@@ -232,15 +232,6 @@ class Frozen:
 
     def _finding(self, cause: Cause, about: str, message: str, *evidence: str) -> Finding:
         return finding(cause, about, message, release=self.release, evidence=evidence)
-
-
-def _summary(text: str) -> str:
-    """Give the first lines of a comparison, as a finding's message; all of it is evidence."""
-    lines: Sequence[str] = text.strip().splitlines()
-    return "\n".join(lines[:SUMMARY_LINES])
-
-
-SUMMARY_LINES = 8
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +35,16 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     quirks = {"panics": machine("init=/no/such/file", "panic=1"), "silent": machine("init=/usr/bin/cat")}
     with tiny_releases(tmp_path_factory.mktemp("rebuild-boot"), quirks) as work:
         yield work
+
+
+def test_a_kernel_that_the_store_lost_is_named(releases: Workplace, tmp_path: Path) -> None:
+    work = releases.copy(tmp_path)
+    packages = json.loads(work.lock("panics-1.0").read_text())["repositories"][0]["packages"]
+    (kernel,) = [package for package in packages if package["name"].startswith("linux-image")]
+    work.store.blob_path(kernel["blob"]["digest"]).unlink()
+    run = rebuilt(work, "panics-1.0", 1, "--image", "vm")
+    assert faults(run) == ["STORE/missing"]
+    assert "linux-image" in found(run, "STORE/missing")["about"]
 
 
 def test_a_machine_that_panics_does_not_boot(releases: Workplace) -> None:

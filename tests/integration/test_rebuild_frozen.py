@@ -52,9 +52,9 @@ def copied(releases: Workplace, folder: Path) -> Workplace:
     return releases.copy(folder)
 
 
-def rebuilt(work: Workplace, release: str, code: int, *words: str) -> dict[str, Any]:
+def rebuilt(work: Workplace, release: str, code: int, *words: str, prefix: tuple[str, ...] = ()) -> dict[str, Any]:
     """Rebuild; gives the one run, as JSON."""
-    ran = work.run("rebuild", release, "--json", *words)
+    ran = work.run("rebuild", release, "--json", *words, prefix=prefix)
     assert ran.code == code, ran.err + ran.out
     assert "Traceback" not in ran.err
     (run,) = ran.json["runs"]
@@ -119,6 +119,12 @@ def test_the_network_and_the_upstream_are_not_needed(releases: Workplace) -> Non
     ran = releases.run("rebuild", "stamp-1.0", "--without-validation", prefix=("unshare", "--net"))
     assert "COMPARE content-differs" in ran.out, ran.err
     assert ran.code == 1
+
+
+def test_in_2040_it_is_the_same(releases: Workplace) -> None:
+    run = rebuilt(releases, "good-1.0", 0, "--without-validation", prefix=("faketime", "2040-01-01 12:00:00"))
+    assert run["began"].startswith("2040-01-01")
+    assert "COMPARE/bit-identical" in causes(run)
 
 
 # -- compare -------------------------------------------------------------------------------------------------------

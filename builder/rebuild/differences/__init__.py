@@ -2,6 +2,6 @@
 
 from builder.rebuild.differences.compare import compare_images
 from builder.rebuild.differences.model import Comparison, Difference, ImageAt, Kind
-from builder.rebuild.differences.text import as_text
+from builder.rebuild.differences.text import as_text, summary
 
-__all__ = ["Comparison", "Difference", "ImageAt", "Kind", "as_text", "compare_images"]
+__all__ = ["Comparison", "Difference", "ImageAt", "Kind", "as_text", "compare_images", "summary"]

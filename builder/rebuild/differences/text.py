@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from builder.inside.listing import NANO
-from builder.rebuild.differences.model import Comparison, Difference
+from builder.rebuild.differences.model import GRAVITY, Comparison, Difference
 
 ESCAPED = 0xDC00
 """Where surrogateescape puts the bytes that are not UTF-8."""
@@ -59,8 +59,25 @@ def as_text(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _lines(difference: Difference) -> list[str]:
+def summary(comparison: Comparison, most: int = 8) -> str:
+    """Say what differs, the gravest first, in a line each: where, which field, what kind; no digests, no contents."""
+    told = sorted(comparison.differences, key=lambda difference: -GRAVITY.index(difference.cause))
+    lines = list(dict.fromkeys(_head(difference) for difference in told if not _follows(difference)))
+    more = len(lines) - most + comparison.truncated
+    return "\n".join([*lines[:most], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _follows(difference: Difference) -> bool:
+    """Whether a difference only says, by a digest, that another one is there."""
+    return difference.kind == "metadata" and not difference.path and "sha256:" in difference.stored
+
+
+def _head(difference: Difference) -> str:
     where = f"{difference.part}: {difference.path}" if difference.path else difference.part
-    lines = [f"{where}: {difference.field} ({difference.kind})"]
+    return f"{where}: {difference.field} ({difference.kind})"
+
+
+def _lines(difference: Difference) -> list[str]:
+    lines = [_head(difference)]
     lines += [f"    stored:  {difference.stored or 'nothing'}", f"    rebuilt: {difference.rebuilt or 'nothing'}"]
     return [*lines, *(f"        {line}" for line in difference.detail.splitlines())]
