@@ -20,7 +20,7 @@ import pytest
 from tests.integration.spine import PORT, Workplace, example_upstream, miniboss
 from tests.integration.tiny_release import must
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("miniboss")]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("reproducibility")]
 RELEASES = ("miniboss-1.0.0", "miniboss-1.1.0")
 RUNTIME = Path(__file__).with_name("other_day_runtime.py")
 USER = 4711
