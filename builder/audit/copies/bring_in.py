@@ -1,0 +1,31 @@
+"""Take a copy in: nothing that it says is believed, and no reference appears before all that it reaches is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from builder.audit.copies.copy import Copied, as_copied, gather
+from builder.audit.copies.place import Folder
+from builder.audit.copies.source import Note, Source, index_of, no_note
+from builder.core.errors import InputFailure
+from builder.core.progress import Progress
+
+
+def bring_in(
+    source: Source, target: Folder, releases: Sequence[str], progress: Progress, note: Note = no_note
+) -> Copied:
+    """Copy the references of some releases (all, where none is named) into a store; all of them, or none.
+
+    Raises InputFailure where anything of it is damaged, missing or hostile: no reference changes then. Blobs that were
+    checked stay, so that a better copy need not bring them again.
+    """
+    index = index_of(source)
+    with target.opened():
+        target.index()
+        gathered = gather(source, target, index, releases, progress, thorough=True)
+        if gathered.problems:
+            note("ingestion", source.name, "failure")
+            raise InputFailure(*gathered.problems)
+        target.finish(gathered.references, gathered.needs)
+    note("ingestion", source.name, "success")
+    return as_copied(gathered)

@@ -1,0 +1,183 @@
+"""Mend a store from a copy: what is damaged or missing is fetched and checked; the damaged is kept aside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from builder.audit.copies.place import adopt, key_of, merged, read_back, replace_index, telling, write_blob
+from builder.audit.copies.source import Note, Source, checked_pieces, index_of, no_note
+from builder.audit.copies.untrusted import Untrue, decode_index
+from builder.core import documents
+from builder.core.digest import DIGEST_PATTERN
+from builder.core.errors import Failure, Problem
+from builder.core.progress import Progress, Task
+from builder.store import oci
+from builder.store.garbage import manifest_of, reached
+from builder.store.store import Store
+from builder.store.verify import MANIFEST_LIMIT
+
+SPELLED = re.compile(rb"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """What was mended: digests, or `index.json`; where the damaged is kept; and what could not be."""
+
+    restored: tuple[str, ...]
+    quarantined: tuple[Path, ...]
+    problems: tuple[Problem, ...]
+
+
+def repair(store: Store, source: Source, now: datetime, progress: Progress, note: Note = no_note) -> Repaired:
+    """Bring every damaged or missing blob, and a damaged index, back from a copy.
+
+    What the source lacks too, or has damaged, is a problem of the result. Raises InputFailure where the index is
+    damaged and the source's does not cover it; WorkFailure where the store can not be written, or the source fails.
+    """
+    with telling(str(store.path)):
+        job = _Job(store, source, now, note)
+        job.mend_index()  # first: a store without an index would be given an empty one
+        job.mend_blobs(_damaged(store, progress), progress)
+        while wanted := job.missing():  # a manifest that is back may name more
+            job.mend_blobs(wanted, progress)
+    return Repaired(tuple(job.restored), tuple(job.quarantined), tuple(job.problems.values()))
+
+
+class _Job:
+    """One repair under way."""
+
+    def __init__(self, store: Store, source: Source, now: datetime, note: Note) -> None:
+        self.restored: list[str] = []
+        self.quarantined: list[Path] = []
+        self.problems: dict[str, Problem] = {}
+        self._store, self._source, self._now, self._note = store, source, now, note
+
+    # -- the index ----------------------------------------------------------------------------------------------
+
+    def mend_index(self) -> None:
+        """Put the index right: the source's in the place of one that can not be read; an entry that can not be true."""
+        path = self._store.path / "index.json"
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            data = None
+        if data is not None:
+            try:
+                index = decode_index(data, str(path))
+            except Untrue:
+                pass
+            else:
+                self._mend_entries(index)
+                return
+        offered = self._source.index_bytes()
+        index = decode_index(offered, f"index.json of {self._source.name}")
+        lost = tuple(_not_covered(self._store, data or b"", index))
+        if lost:
+            raise Untrue(
+                *(
+                    f"{self._store.path / 'index.json'} is damaged, and {self._source.name} does not know {d}"
+                    for d in lost
+                ),
+                hint="take a copy of a later day; nothing was changed",
+            )
+        self._store.path.mkdir(parents=True, exist_ok=True)
+        self._index_replaced(offered)
+
+    def _mend_entries(self, index: oci.Index) -> None:
+        """Take the source's entry of a reference whose own names nothing that is anywhere."""
+        broken = [d for d in index.manifests if not self._store.has(d.digest, d.size)]
+        if not broken:
+            return
+        theirs = {key_of(descriptor): descriptor for descriptor in index_of(self._source).manifests}
+        mended = [
+            offered
+            for descriptor in broken
+            if (offered := theirs.get(key_of(descriptor))) is not None
+            and offered != descriptor
+            and self._source.size(descriptor.digest) != descriptor.size
+            and self._store.has(offered.digest, offered.size)
+        ]
+        if mended:
+            self._index_replaced(documents.readable(merged(index, mended)))
+
+    def _index_replaced(self, data: bytes) -> None:
+        aside = replace_index(self._store, data, self._now)
+        if aside is not None:
+            self.quarantined.append(aside)
+        self.restored.append("index.json")
+        self._note("repair", "index.json", "success")
+
+    # -- blobs --------------------------------------------------------------------------------------------------
+
+    def missing(self) -> dict[str, int]:
+        """Give what the references need and the store has not, or not of that size; but for what can not be had."""
+        found = reached(self._store)
+        needed = {d.digest: d.size for d in self._store.index().manifests}
+        for manifest in (*found.manifests,):
+            for digest in found.needs[manifest]:
+                needed[digest] = found.blobs.get(digest, found.manifests.get(digest, 0))
+        tried = {*self.problems, *self.restored}
+        return {d: s for d, s in needed.items() if d not in tried and not self._store.has(d, s)}
+
+    def mend_blobs(self, wanted: dict[str, int], progress: Progress) -> None:
+        """Fetch blobs, each into its place once it is checked."""
+        if not wanted:
+            return
+        with (
+            progress.task(f"fetch {len(wanted)} blobs from {self._source.name}", sum(wanted.values())) as task,
+            self._store.workspace("repair") as folder,
+        ):
+            for digest in wanted:
+                try:
+                    self._mend(digest, folder / "blob", task)
+                except Untrue as failure:
+                    problem = failure.problems[0]
+                    self.problems[digest] = Problem(
+                        f"{digest} is damaged or missing here, and can not be had: {problem.message}",
+                        hint="try another copy: boss-builder repair --from COPY",
+                    )
+                    self._note("repair", digest, "failure")
+                else:
+                    self.restored.append(digest)
+                    self._note("repair", digest, "success")
+                finally:
+                    (folder / "blob").unlink(missing_ok=True)
+
+    def _mend(self, digest: str, file: Path, task: Task) -> None:
+        size = self._source.size(digest)
+        if size is None:
+            raise Untrue(f"{self._source.name} has none of it")
+        with closing(checked_pieces(self._source, digest, size)) as pieces:
+            write_blob(file, pieces, task.advance)
+        aside = adopt(self._store, file, digest, self._now)
+        if aside is not None:
+            self.quarantined.append(aside)
+
+
+def _damaged(store: Store, progress: Progress) -> dict[str, int]:
+    """Read every blob; give those that are not what their name says, with the size that they have now."""
+    folder = store.path / "blobs" / "sha256"
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    digests = [f"sha256:{name}" for name in names if DIGEST_PATTERN.fullmatch(f"sha256:{name}")]
+    with progress.task(f"read {len(digests)} blobs", sum((folder / d[7:]).lstat().st_size for d in digests)) as task:
+        return {d: (folder / d[7:]).lstat().st_size for d in digests if not read_back(store, d, task.advance)}
+
+
+def _not_covered(store: Store, damaged: bytes, offered: oci.Index) -> Iterator[str]:
+    """Give the manifests that a damaged index still spells, that are here, and that another index does not know."""
+    known = {descriptor.digest for descriptor in offered.manifests}
+    spelled = {match.decode("ascii") for match in SPELLED.findall(damaged)}
+    for digest in sorted(spelled - known):
+        path = store.blob_path(digest)
+        if not path.is_file() or path.stat().st_size > MANIFEST_LIMIT:
+            continue
+        try:
+            manifest_of(store.read(digest), digest)
+        except Failure:
+            continue
+        yield digest

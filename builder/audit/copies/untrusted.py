@@ -1,0 +1,140 @@
+"""What others wrote is judged here before it is used: names, files, documents, amounts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import msgspec
+
+from builder.core import documents
+from builder.core.digest import CHUNK, DIGEST_PATTERN
+from builder.core.errors import InputFailure
+from builder.store import oci
+from builder.store.verify import MANIFEST_LIMIT
+
+T = TypeVar("T")
+NAME_LIMIT = 1024
+"""Bytes of a path in an archive."""
+LINE_LIMIT = 4096
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Untrue(InputFailure):
+    """A source does not hold what it says: missing, damaged, of another size, or not of the right kind."""
+
+
+def checked_name(name: str) -> str:
+    """Give a relative path with `/` as it is. Raises Untrue where it leads elsewhere or is spelled in an odd way."""
+    parts = name.split("/")
+    if CONTROL.search(name) or len(name.encode("utf-8", "surrogateescape")) > NAME_LIMIT:
+        raise Untrue(f"a name that no file should have: {name[:80]!r}")
+    if name.startswith("/") or "\\" in name or any(part in {"", ".", ".."} for part in parts):
+        raise Untrue(f"the name {name!r} leads elsewhere, or is spelled in an odd way")
+    return name
+
+
+def checked_digest(digest: str) -> str:
+    """Give a sha256 digest as it is. Raises Untrue where it is none."""
+    if not DIGEST_PATTERN.fullmatch(digest):
+        raise Untrue(f"{digest[:100]!r} is no sha256 digest")
+    return digest
+
+
+def decode(data: bytes, kind: type[T], what: str) -> T:
+    """Decode a JSON document. Raises Untrue where it is none, of another shape, or nested too deeply."""
+    try:
+        return documents.decode(data, kind)
+    except RecursionError as error:
+        raise Untrue(f"{what} is nested too deeply") from error
+    except msgspec.DecodeError as error:
+        raise Untrue(f"{what} is not what it should be: {error}") from error
+
+
+def decode_index(data: bytes, what: str) -> oci.Index:
+    """Decode an index: manifests alone, with digests, sizes, and names that are used once. Raises Untrue."""
+    index = decode(data, oci.Index, what)
+    names: set[str] = set()
+    for descriptor in index.manifests:
+        checked_digest(descriptor.digest)
+        if descriptor.media_type != oci.MANIFEST:
+            raise Untrue(
+                f"{what} names {descriptor.digest} as {descriptor.media_type[:80]!r}; a store holds manifests alone"
+            )
+        if not 0 < descriptor.size <= MANIFEST_LIMIT:
+            raise Untrue(f"{what} names a manifest of {descriptor.size} bytes")
+        name = descriptor.annotations.get(oci.REF_NAME)
+        if name is not None:
+            checked_name(name)
+        key = name or descriptor.digest
+        if key in names:
+            raise Untrue(f"{what} names {key} twice")
+        names.add(key)
+    return index
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open an ordinary file. Raises Untrue for links, folders, devices and pipes, FileNotFoundError, OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Untrue(f"{path} can not be read: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise Untrue(f"{path} is no ordinary file")
+        yield stream
+
+
+def read_small(path: Path, limit: int = MANIFEST_LIMIT) -> bytes:
+    """Read an ordinary file whole. Raises Untrue where it is longer than the limit (bytes), FileNotFoundError."""
+    with open_regular(path) as stream:
+        try:
+            data = stream.read(limit + 1)
+        except OSError as error:
+            raise Untrue(f"{path} can not be read: {error.strerror}") from error
+    if len(data) > limit:
+        raise Untrue(f"{path} is longer than {limit} bytes")
+    return data
+
+
+def pieces_of(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    """Give what is left in a stream in pieces. Raises Untrue where the disk does not give it."""
+    while True:
+        try:
+            piece = stream.read(CHUNK)
+        except OSError as error:
+            raise Untrue(f"{name} can not be read: {error.strerror}") from error
+        if not piece:
+            return
+        yield piece
+
+
+def hex_digest(path: Path, algorithm: str) -> str:
+    """Digest of an ordinary file, in hexadecimal digits. Raises as `open_regular`."""
+    sha = hashlib.new(algorithm)
+    with open_regular(path) as stream:
+        for piece in pieces_of(stream, str(path)):
+            sha.update(piece)
+    return sha.hexdigest()
+
+
+def lines_of(stream: BinaryIO, name: str) -> Iterator[str]:
+    """Give the lines of a text, without their ends. Raises Untrue where one is too long, or is no UTF-8."""
+    while line := stream.readline(LINE_LIMIT):
+        if len(line) == LINE_LIMIT and not line.endswith(b"\n"):
+            raise Untrue(f"{name} has a line of more than {LINE_LIMIT} bytes")
+        try:
+            text = line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise Untrue(f"{name} is not UTF-8: {error}") from error
+        if text:
+            yield text
