@@ -33,18 +33,18 @@ def write_image(
     Raises WorkFailure where a blob is missing or damaged.
     """
     manifest = store.manifest(descriptor)
-    blobs = {blob.digest: blob for blob in (descriptor, manifest.config, *manifest.layers)}
+    blobs = image_blobs(descriptor, manifest)
     contents: list[Content] = [_folder("blobs", epoch), _folder("blobs/sha256", epoch)]
     for digest in sorted(blobs):
         size = blobs[digest].size
         contents.append((_file(_path(digest), size, epoch), partial(open_checked, store, digest, size, advance)))
-    for path, data in sorted(_listings(descriptor, manifest, name).items()):
+    for path, data in sorted(listings(descriptor, manifest, name).items()):
         contents.append((_file(path, len(data), epoch), partial(io.BytesIO, data)))
     write_tar(contents, sink)
 
 
-def _listings(descriptor: oci.Descriptor, manifest: oci.Manifest, name: str) -> dict[str, bytes]:
-    """Give the files that lead to the blobs: those of an OCI layout, and that of a docker-archive."""
+def listings(descriptor: oci.Descriptor, manifest: oci.Manifest, name: str) -> dict[str, bytes]:
+    """Give the files of such a tar that lead to its blobs: those of an OCI layout, and that of a docker-archive."""
     repository, _, tag = name.rpartition(":")
     pointer = oci.Descriptor(
         media_type=descriptor.media_type,
@@ -70,7 +70,12 @@ def _listings(descriptor: oci.Descriptor, manifest: oci.Manifest, name: str) -> 
 def image_size(store: Store, descriptor: oci.Descriptor) -> int:
     """Give the bytes of an image's blobs. Raises WorkFailure where its manifest is missing or damaged."""
     manifest = store.manifest(descriptor)
-    return sum({blob.digest: blob.size for blob in (descriptor, manifest.config, *manifest.layers)}.values())
+    return sum(blob.size for blob in image_blobs(descriptor, manifest).values())
+
+
+def image_blobs(descriptor: oci.Descriptor, manifest: oci.Manifest) -> dict[str, oci.Descriptor]:
+    """Give all blobs of an image, its manifest among them, by digest."""
+    return {blob.digest: blob for blob in (descriptor, manifest.config, *manifest.layers)}
 
 
 def _path(digest: str) -> str:

@@ -15,8 +15,9 @@ import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy as copy_of
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Self, TypeVar
 
 from builder.core.archives import extract
 from builder.core.digest import CHUNK
@@ -66,6 +67,19 @@ class GrowingFolder:
         self.path = path
         self.epoch = epoch
         self._sums: dict[str, tuple[str, str]] = {}
+        self._above = ""
+
+    def below(self, name: str) -> Self:
+        """Give a folder in this one, of the same kind and with the same lists; names are relative to it."""
+        inner = copy_of(self)
+        inner.path = self.path / name
+        inner.path.mkdir(parents=True, exist_ok=True)
+        inner._above = f"{self._above}{name}/"  # noqa: SLF001 - its own kind
+        return inner
+
+    def spell(self, name: str) -> str:
+        """Give the name that a file gets; another kind of folder may not take every name."""
+        return name
 
     def place(self, name: str) -> Path:
         """Give the path of a new file, its folder made. Raises InputFailure for a name that leads out of the export."""
@@ -81,13 +95,14 @@ class GrowingFolder:
     @contextmanager
     def file(self, name: str, mode: int = FILE_MODE) -> Iterator[Sink]:
         """Give what takes the content of a new file."""
-        with self.place(name).open("xb") as stream:
+        spelled = self.spell(name)
+        with self.place(spelled).open("xb") as stream:
             sink = _Summing(stream)
             yield sink
             stream.flush()
             os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
-        self._sums[name] = sink.sums()
+        self._sums[self._above + spelled] = sink.sums()
 
     def write(self, name: str, data: bytes, mode: int = FILE_MODE) -> None:
         """Write a small file."""
@@ -105,7 +120,7 @@ class GrowingFolder:
 
     def unpack(self, name: str, archive: IO[bytes]) -> None:
         """Unpack a canonical tar as a folder; one that links out of itself is kept as `NAME.tar`. Closes the stream."""
-        target = self.place(name)
+        target = self.place(self.spell(name))
         target.mkdir()
         with tempfile.TemporaryFile(dir=self.path) as held:
             with archive:
@@ -113,14 +128,18 @@ class GrowingFolder:
             held.seek(0)
             try:
                 with tarfile.open(fileobj=held) as opened:
-                    extract(opened, target)
+                    self.extract(opened, target)
             except ValueError:
                 shutil.rmtree(target)
                 held.seek(0)
                 with self.file(f"{name}.tar") as sink:
                     copy(held, sink)
                 return
-        self.adopt(name)
+        self.adopt(self.spell(name))
+
+    def extract(self, archive: tarfile.TarFile, target: Path) -> None:
+        """Unpack into an empty folder. Raises ValueError where the archive can not be a folder here."""
+        extract(archive, target)
 
     def adopt(self, name: str) -> None:
         """Take files that were written below the folder `name` by other means: settle their modes, list them."""
@@ -132,18 +151,21 @@ class GrowingFolder:
                 sink = _Summing()
                 copy(stream, sink)
                 os.fsync(stream.fileno())
-            self._sums[path.relative_to(self.path).as_posix()] = sink.sums()
+            self._sums[self._above + path.relative_to(self.path).as_posix()] = sink.sums()
 
-    def names(self) -> list[str]:
-        """Names of the files written so far, sorted by their bytes."""
-        return sorted(self._sums, key=os.fsencode)
+    def sums(self) -> dict[str, tuple[str, str]]:
+        """Give sha256 and md5 of each file written so far in this folder, sorted by the bytes of their names."""
+        names = (name for name in self._sums if name.startswith(self._above))
+        return {name.removeprefix(self._above): self._sums[name] for name in sorted(names, key=os.fsencode)}
 
-    def finish(self) -> None:
-        """Write the lists of checksums, and settle times and folders."""
-        listed = {SHA256SUMS: checksums((n, self._sums[n][0]) for n in self.names())}
-        listed[MD5SUMS] = checksums((n, self._sums[n][1]) for n in self.names())
-        for name, data in listed.items():
-            self.write(name, data)
+    def write_lists(self) -> None:
+        """Write the lists of checksums of what is there."""
+        sums = self.sums()
+        self.write(SHA256SUMS, checksums((name, sha256) for name, (sha256, _) in sums.items()))
+        self.write(MD5SUMS, checksums((name, md5) for name, (_, md5) in sums.items()))
+
+    def settle(self) -> None:
+        """Give everything its time, and folders their mode; make it durable."""
         for path in sorted(self.path.rglob("*"), reverse=True):  # what lies in a folder before the folder
             if path.is_dir() and not path.is_symlink():
                 path.chmod(FOLDER_MODE)
@@ -152,6 +174,9 @@ class GrowingFolder:
         self.path.chmod(FOLDER_MODE)
         os.utime(self.path, (self.epoch, self.epoch))
         sync_directory(self.path)
+
+
+Folder = TypeVar("Folder", bound=GrowingFolder)
 
 
 def checksums(listed: Iterable[tuple[str, str]]) -> bytes:
@@ -167,6 +192,14 @@ def _line(name: str, digest: str) -> bytes:
 
 @contextmanager
 def new_folder(target: Path, epoch: int, *, size: int) -> Iterator[GrowingFolder]:
+    """Give a folder as `bare_folder` does; the lists of checksums are added at its end."""
+    with bare_folder(target, epoch, GrowingFolder, size=size) as folder:
+        yield folder
+        folder.write_lists()
+
+
+@contextmanager
+def bare_folder(target: Path, epoch: int, kind: type[Folder], *, size: int) -> Iterator[Folder]:
     """Give a folder that grows beside `target` and becomes it when the block ends well; else nothing is left.
 
     What a killed process left there is removed by the next one: a living owner holds a lock on its folder. `size` is
@@ -178,27 +211,37 @@ def new_folder(target: Path, epoch: int, *, size: int) -> Iterator[GrowingFolder
     made = _make_parents(place.parent)
     done = False
     try:
-        _check_room(place.parent, size)
-        _sweep(place)
-        growing = Path(tempfile.mkdtemp(dir=place.parent, prefix=_prefix(place)))
-        descriptor = os.open(growing, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            folder = GrowingFolder(growing, epoch)
+        with work_beside(place, size=size) as growing:
+            folder = kind(growing, epoch)
             yield folder
-            folder.finish()
+            folder.settle()
             growing.rename(place)
             done = True
-        finally:
-            shutil.rmtree(growing, ignore_errors=True)
-            os.close(descriptor)
         sync_directory(place.parent)
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise unwritable(target, error) from error
     finally:
         for parent in () if done else reversed(made):
             with contextlib.suppress(OSError):  # somebody else has put something there
                 parent.rmdir()
+
+
+@contextmanager
+def work_beside(place: Path, *, size: int) -> Iterator[Path]:
+    """Give an empty folder beside `place`, on its file system, that is removed at the end unless it has gone elsewhere.
+
+    What a killed process left there is removed first. Raises WorkFailure where there is no room for `size` bytes.
+    """
+    _check_room(place.parent, size)
+    _sweep(place)
+    growing = Path(tempfile.mkdtemp(dir=place.parent, prefix=_prefix(place)))
+    descriptor = os.open(growing, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield growing
+    finally:
+        shutil.rmtree(growing, ignore_errors=True)
+        os.close(descriptor)
 
 
 def _prefix(target: Path) -> str:
@@ -217,7 +260,7 @@ def _check_target(target: Path) -> None:
         if target.exists() and any(target.iterdir()):
             raise InputFailure(f"{target} is not empty", hint="name a new folder")
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise unwritable(target, error) from error
 
 
 def _make_parents(folder: Path) -> list[Path]:
@@ -231,7 +274,7 @@ def _make_parents(folder: Path) -> list[Path]:
     except OSError as error:
         for path in reversed(made):
             path.rmdir()
-        raise _unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
     return made
 
 
@@ -244,6 +287,7 @@ def _check_room(folder: Path, size: int) -> None:
         )
 
 
-def _unwritable(target: Path, error: OSError) -> WorkFailure:
+def unwritable(target: Path, error: OSError) -> WorkFailure:
+    """Say that an export can not be written, and what to do."""
     hint = "make room, or name a folder on another file system" if is_full(error) else "name another folder"
     return WorkFailure(f"the export {target} can not be written: {error.strerror}", hint=hint)

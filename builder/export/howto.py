@@ -48,9 +48,18 @@ class _Snapshot:
 
 
 def howto(
-    lock: Lock, store: Store, images: Sequence[StoredImage], evidence: Sequence[Evidence], *, with_inputs: bool
+    lock: Lock,
+    store: Store,
+    images: Sequence[StoredImage],
+    evidence: Sequence[Evidence],
+    *,
+    with_inputs: bool,
+    with_lists: bool = True,
 ) -> str:
-    """Render HOWTO.md for the images that an export holds. Raises WorkFailure where the store lacks something."""
+    """Render HOWTO.md for the images that an export holds. Raises WorkFailure where the store lacks something.
+
+    `with_inputs` and `with_lists` say whether `inputs/`, and the lists of checksums, lie beside it.
+    """
     recipe = lock.recipe
     release = recipe.full_name
     machine = next((vm_config(store, image) for image in images if image.shape == "vm"), None)
@@ -72,6 +81,7 @@ def howto(
         documents=documents,
         machine=_machine(machine) if machine else None,
         with_inputs=with_inputs,
+        with_lists=with_lists,
         os_packages=len(lock.os_packages),
         trees=_trees(lock),
         bookkeeping=_Snapshot(source_file(lock, BOOKKEEPING), recipe.bookkeeping.install_to)
