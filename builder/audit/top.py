@@ -16,7 +16,7 @@ from builder.store.store import Store
 
 LAYOUT = "oci-layout"
 INDEX = "index.json"
-KNOWN = frozenset({LAYOUT, INDEX, "blobs", "tmp", ".lock", "reports", "audit", "README.md"})
+KNOWN = frozenset({LAYOUT, INDEX, "blobs", "tmp", ".lock", "reports", "audit", "quarantine", "README.md"})
 """What belongs at the top; the default store of a checkout has a README.md."""
 UNFINISHED = re.compile(r"\.(oci-layout|index\.json)\.[0-9a-f]{12}\.tmp")
 SCHEMA_VERSION = 2

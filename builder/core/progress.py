@@ -76,8 +76,7 @@ class PlainProgress:
                 now = time.monotonic()
                 if now - self.last >= PlainProgress.INTERVAL:
                     self.last = now
-                    of = f" of {amount_text(total, unit)}" if total else ""
-                    plain.say(f"{title}: {amount_text(self.done, unit)}{of}")
+                    plain.say(f"{title}: {state_text(self.done, total, now - started, unit)}")
 
         self.say(f"{title} ...")
         try:
@@ -103,7 +102,7 @@ class TerminalProgress:
 
     @contextmanager
     def task(self, title: str, total: int = 0, unit: str = "B") -> Iterator[Task]:
-        """Show a bar with amount and time, or a spinner where the total is unknown."""
+        """Show a bar with amount, rate and time left, or a spinner where the total is unknown."""
         from rich import progress
 
         columns: list[progress.ProgressColumn] = (
@@ -111,8 +110,13 @@ class TerminalProgress:
                 progress.SpinnerColumn(),
                 progress.TextColumn("{task.description}"),
                 progress.BarColumn(),
-                progress.DownloadColumn() if unit == "B" else progress.MofNCompleteColumn(),
+                *(
+                    [progress.DownloadColumn(), progress.TransferSpeedColumn()]
+                    if unit == "B"
+                    else [progress.MofNCompleteColumn()]
+                ),
                 progress.TimeElapsedColumn(),
+                progress.TimeRemainingColumn(),
             ]
             if total
             else [
@@ -131,6 +135,25 @@ class TerminalProgress:
             started = time.monotonic()
             yield _Bar()
         self.say(f"{title}: done in {time.monotonic() - started:.1f} s")
+
+
+def state_text(done: int, total: int, seconds: float, unit: str = "B") -> str:
+    """Spell how far work is that has gone on for some seconds: amount, rate, and time left where that is known."""
+    rate = done / seconds if seconds > 0 else 0.0
+    of = f" of {amount_text(total, unit)}" if total else ""
+    left = f", {time_text((total - done) / rate)} left" if rate and total > done else ""
+    return f"{amount_text(done, unit)}{of}, {amount_text(round(rate), unit)}/s{left}"
+
+
+def time_text(seconds: float) -> str:
+    """Spell a time for people: 42 s, 5 min 3 s, 7 h 12 min."""
+    whole = round(seconds)
+    if whole < 60:  # noqa: PLR2004 - seconds of a minute
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:  # noqa: PLR2004 - minutes of an hour
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def amount_text(amount: int, unit: str = "B") -> str:

@@ -98,7 +98,7 @@ def test_a_store_that_grows_and_whose_references_move_stays_well(store):
     assert examined(store).problems == ()
 
 
-@pytest.mark.parametrize("name", ["tmp/x/file", "reports/tiny/index.html", ".lock", "README.md"])
+@pytest.mark.parametrize("name", ["tmp/x/file", "quarantine/x", "reports/tiny/index.html", ".lock", "README.md"])
 def test_what_belongs_into_a_store_beside_the_archive_is_no_stranger(store, name):
     path = store.path / name
     path.parent.mkdir(parents=True, exist_ok=True)

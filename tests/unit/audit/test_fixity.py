@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import threading
 from pathlib import Path
@@ -16,7 +17,7 @@ from builder.audit import fixity, known_digests
 from builder.audit.fixity import Measured, compare
 from builder.audit.known_digests import Known, KnownDigests
 from builder.audit.problems import Code
-from builder.core.progress import NoProgress
+from builder.core.progress import NoProgress, PlainProgress, state_text
 from builder.store.store import Store
 
 DATA = b"some content"
@@ -203,3 +204,26 @@ def test_a_record_that_is_not_sorted_is_refused(tmp_path, names):
         known_digests.write(rows, stream)
     with pytest.raises(ValueError, match="not sorted"):
         KnownDigests(path)
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "seconds", "text"),
+    [
+        (0, 10_000, 0.0, "0 B of 10.0 kB, 0 B/s"),
+        (2_000, 10_000, 1.0, "2.0 kB of 10.0 kB, 2.0 kB/s, 4 s left"),
+        (1_000_000, 400_000_000, 1.0, "1.0 MB of 400.0 MB, 1.0 MB/s, 6 min 39 s left"),
+        (1_000_000, 40_000_000_000, 1.0, "1.0 MB of 40.0 GB, 1.0 MB/s, 11 h 6 min left"),
+        (10_000, 10_000, 4.0, "10.0 kB of 10.0 kB, 2.5 kB/s"),
+        (2_000, 0, 1.0, "2.0 kB, 2.0 kB/s"),
+    ],
+)
+def test_progress_tells_amount_rate_and_time_left(done, total, seconds, text):
+    assert state_text(done, total, seconds) == text
+
+
+def test_plain_progress_tells_them_now_and_then(monkeypatch):
+    monkeypatch.setattr(PlainProgress, "INTERVAL", 0.0)
+    stream = io.StringIO()
+    with PlainProgress(stream).task("audit", 1000) as task:
+        task.advance(400)
+    assert stream.getvalue().splitlines()[1].startswith("audit: 400 B of 1.0 kB, ")
