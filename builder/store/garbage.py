@@ -44,6 +44,8 @@ class Reach:
     manifests: dict[str, int] = field(default_factory=dict)
     needs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """For each manifest the blobs without which it is not whole: configuration and layers."""
+    absent: set[str] = field(default_factory=set)
+    """What is mentioned and is not there: it may never have been."""
     problems: dict[str, Problem] = field(default_factory=dict)
     """For each manifest that a reference names and that can not be read: why."""
 
@@ -80,6 +82,7 @@ def _visit(found: Reach, head: str, declared: int, read: Read, size: Size) -> No
             continue
         there = size(digest)
         if there is None:
+            found.absent.add(digest)
             continue
         data = _maybe_manifest(digest, there, read)
         if data is None:

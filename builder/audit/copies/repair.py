@@ -45,6 +45,7 @@ def repair(store: Store, source: Source, now: datetime, progress: Progress, note
         job.mend_blobs(_damaged(store, progress), progress)
         while wanted := job.missing():  # a manifest that is back may name more
             job.mend_blobs(wanted, progress)
+        job.judge_sizes()
     return Repaired(tuple(job.restored), tuple(job.quarantined), tuple(job.problems.values()))
 
 
@@ -55,6 +56,7 @@ class _Job:
         self.restored: list[str] = []
         self.quarantined: list[Path] = []
         self.problems: dict[str, Problem] = {}
+        self._asked: set[str] = set()
         self._store, self._source, self._now, self._note = store, source, now, note
 
     # -- the index ----------------------------------------------------------------------------------------------
@@ -115,14 +117,30 @@ class _Job:
     # -- blobs --------------------------------------------------------------------------------------------------
 
     def missing(self) -> dict[str, int]:
-        """Give what the references need and the store has not, or not of that size; but for what can not be had."""
+        """Give what the store has not: what the references need, and what they mention if the source has it."""
         found = reached(self._store)
-        needed = {d.digest: d.size for d in self._store.index().manifests}
-        for manifest in (*found.manifests,):
-            for digest in found.needs[manifest]:
-                needed[digest] = found.blobs.get(digest, found.manifests.get(digest, 0))
+        needed = {descriptor.digest: descriptor.size for descriptor in self._store.index().manifests}
+        for digests in found.needs.values():
+            needed |= {digest: found.blobs.get(digest, found.manifests.get(digest, 0)) for digest in digests}
+        mentioned = found.absent - self._asked
+        self._asked |= mentioned
+        needed |= {digest: size for digest in sorted(mentioned) if (size := self._source.size(digest)) is not None}
         tried = {*self.problems, *self.restored}
-        return {d: s for d, s in needed.items() if d not in tried and not self._store.has(d, s)}
+        return {d: s for d, s in needed.items() if d not in tried and not self._store.has(d)}
+
+    def judge_sizes(self) -> None:
+        """Tell of references that can not be true although all that they name is intact."""
+        for descriptor in self._store.index().manifests:
+            try:
+                manifest = manifest_of(self._store.read(descriptor.digest), descriptor.digest)
+            except Failure:  # told already
+                continue
+            for blob in (manifest.config, *manifest.layers):
+                if blob.digest not in self.problems and not self._store.has(blob.digest, blob.size):
+                    self.problems[blob.digest] = Problem(
+                        f"{key_of(descriptor)} declares {blob.digest} with {blob.size} bytes, which it has not",
+                        hint="it was written so, and no copy can mend it",
+                    )
 
     def mend_blobs(self, wanted: dict[str, int], progress: Progress) -> None:
         """Fetch blobs, each into its place once it is checked."""
