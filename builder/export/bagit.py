@@ -20,7 +20,7 @@ from builder.export.guide import guide
 from builder.export.layout import Layout, blob_name, release_layout, write_beside, write_blobs, write_index
 from builder.export.names import HOWTO
 from builder.export.plain import PlainFolder
-from builder.export.volumes import Piece, Volume, cost, pack, tar_size
+from builder.export.volumes import MOST_VOLUMES, Piece, Volume, cost, pack, tar_size
 from builder.lock.model import Lock
 from builder.recipe.epoch import release_epoch
 from builder.recipe.model import Recipe
@@ -35,7 +35,7 @@ TAGMANIFEST = "tagmanifest-sha256.txt"
 CONTENTS = "volumes.txt"
 """In every volume of a group: what lies in which."""
 RESERVE = 96 << 10
-"""Of a volume: for tag files, folders, and the ends of files and of the tar; bytes."""
+"""Of a volume: for its manifests' ends, folders, small files, and the end of the tar; bytes."""
 PART_NAME = 9
 """Length of `.part-001`."""
 
@@ -112,7 +112,8 @@ def export_volumes(lock: Lock, store: Store, target: Path, progress: Progress, *
     ):
         first = folder.below(volume_name(1))
         write_beside(layout, lock, store, first.below(PAYLOAD), task.advance)
-        volumes = _spread(layout, first, guide("group", lock, layout), volume_size)
+        tags = guide("group", lock, layout) + bag_info(lock.recipe, (), identifier, f"{MOST_VOLUMES} of {MOST_VOLUMES}")
+        volumes = _spread(layout, first, len(tags.encode()), volume_size)
         bags = [folder.below(volume_name(number + 1)) for number in range(len(volumes))]
         for bag in bags:
             write_index(layout, bag.below(PAYLOAD))
@@ -202,14 +203,17 @@ def _name(piece: Piece) -> str:
     return part_name(piece.digest, piece.part) if piece.part else blob_name(piece.digest)
 
 
-def _spread(layout: Layout, first: GrowingFolder, howto: str, volume_size: int) -> tuple[Volume, ...]:
-    """Decide what goes where; `first` is the first volume with its texts. Raises InputFailure for too small ones."""
+def _spread(layout: Layout, first: GrowingFolder, tags: int, volume_size: int) -> tuple[Volume, ...]:
+    """Decide what goes where; `first` is the first volume with its texts, `tags` the size of each one's tag files.
+
+    Raises InputFailure where the volumes are too small.
+    """
     name_length = len(f"{PAYLOAD}/{blob_name(next(iter(layout.manifests)))}") + PART_NAME
     blobs = [*layout.manifests.items(), *sorted(layout.contents.items(), key=lambda blob: (-blob[1], blob[0]))]
     parts = sum(-(-2 * size // volume_size) + 1 for _, size in blobs if 2 * size > volume_size)
     line = len(f"{volume_name(1)}  {name_length * ' '}\n")
     everywhere = RESERVE + sum(
-        cost(size, name_length) for size in (len(layout.index), len(howto.encode()), (len(blobs) + parts) * line)
+        cost(size, name_length) for size in (len(layout.index), tags, (len(blobs) + parts) * line)
     )
     texts = {name: (first.path / name).stat().st_size for name in first.sums()}
     there = sum(2 * (len(name) + 3) + 96 for name in texts) + tar_size(

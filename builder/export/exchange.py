@@ -11,7 +11,7 @@ from builder.core.errors import HostFailure
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
-CANNOT = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+CANNOT = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV}
 
 
 def exchange(one: Path, other: Path) -> None:

@@ -94,6 +94,8 @@ def release_layout(store: Store, lock: Lock) -> Layout:
             problems += _absent(store, name, {descriptor.checked_digest: descriptor.size, **named})
     if problems:
         raise WorkFailure(*problems)
+    if not all(image.descriptor.digest in manifests for image in images):
+        raise WorkFailure("the images changed while they were read", hint="run it again when the build has ended")
     return Layout(
         release=lock.recipe.full_name,
         references=tuple(references.values()),
@@ -131,7 +133,7 @@ def _references(store: Store, lock: Lock) -> dict[str, oci.Descriptor]:
         hint = "take it out of index.json, or give it a name of letters, digits and . _ + - @ : /"
         raise InputFailure(*(Problem(f"the store has a reference with the odd name {name!r}", hint) for name in odd))
     if builder.digest not in {descriptor.digest for descriptor in chosen.values()}:  # its name names a newer one
-        name = f"{BUILDER}/{Digest(builder.digest).hex[:SHORT]}"
+        name = f"{BUILDER}/{builder.digest.partition(':')[2][:SHORT]}"
         chosen[name] = oci.Descriptor(
             media_type=builder.media_type,
             digest=builder.digest,

@@ -84,7 +84,7 @@ def export_ocfl(lock: Lock, store: Store, root: Path, progress: Progress) -> Arc
     epoch = release_epoch(lock.recipe)
     size = layout.size + sum(source.blob.size for source in lock.sources.values())
     with progress.task(f"archive {layout.release}", size) as task:
-        if not (root.is_dir() and any(root.iterdir())):
+        if _is_new(root):
             with bare_folder(root, epoch, _Folder, size=size) as folder:
                 folder.write_text(ROOT, "ocfl_1.1\n")
                 folder.write(LAYOUT_FILE, documents.readable(LAYOUT_RULE))
@@ -93,6 +93,14 @@ def export_ocfl(lock: Lock, store: Store, root: Path, progress: Progress) -> Arc
         else:
             new = _add(layout, lock, store, root, task.advance)
     return _archived(layout, root, new=new)
+
+
+def _is_new(root: Path) -> bool:
+    """Whether there is nothing there yet; what is no folder is refused later."""
+    try:
+        return not (root.is_dir() and any(root.iterdir()))
+    except OSError as error:
+        raise unwritable(root, error) from error
 
 
 def _archived(layout: Layout, root: Path, *, new: bool) -> Archived:
@@ -117,7 +125,7 @@ def _add(layout: Layout, lock: Lock, store: Store, root: Path, advance: Advance)
     place = root / layout.release
     try:
         with _locked(root):
-            old = _old_object(place, layout)
+            old = _old_object(place, layout, advance)
             there = old.manifest if old else {}
             size = sum(size for digest, size in layout.blobs.items() if digest.hex not in there)
             with work_beside(root, size=size) as work:
@@ -169,7 +177,7 @@ def _locked(root: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _old_object(place: Path, layout: Layout) -> Inventory | None:
+def _old_object(place: Path, layout: Layout, advance: Advance) -> Inventory | None:
     """Read the object that is there, if one is. What a new version takes from it is compared with its digest.
 
     Raises as `inventory.read`; WorkFailure where something of it is damaged.
@@ -179,8 +187,9 @@ def _old_object(place: Path, layout: Layout) -> Inventory | None:
     if not (place / OBJECT).is_file() or place.is_symlink():
         raise InputFailure(f"{place} is not an OCFL object", hint="name another storage root")
     old = inventory.read(place, layout.release)
-    for digest in layout.blobs:
+    for digest, size in layout.blobs.items():
         for path in old.manifest.get(digest.hex, ()):
+            advance(size)
             if not _is_whole(place / path, digest):
                 raise WorkFailure(
                     f"the object {place} is damaged: {path} is not what its digest says",

@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import bagit
@@ -20,15 +19,16 @@ from builder.export.bagit import Bagged, bag_info, export_bag
 from builder.export.export import export
 from builder.export.layout import is_of
 from builder.export.plain import plain_name
-from builder.lock import file as lock_file
 from builder.store import oci
 from tests.unit.export.archives import (
     Deadly,
     build,
+    call,
     files,
     in_child,
     is_valid_bag,
     is_whole,
+    on_small_file_system,
     put_artifact,
     put_inputs,
     references,
@@ -301,12 +301,12 @@ def test_a_plain_name_stays_as_it_is(name):
 
 def test_its_howto_makes_the_same_files_of_it_as_a_plain_export_has(release, tmp_path):
     release.put_evidence("oci", release.store.references()[RELEASE], "PASSED")
-    run(release, tmp_path / "bag")
+    run(release, tmp_path / "the bag")
     export(release.lock, release.store, tmp_path / "plain", shapes=(), with_inputs=False, progress=NoProgress())
     work = tmp_path / "work"
     work.mkdir()
     said = run_blocks(
-        tmp_path / "bag" / "HOWTO.md", work, "check", "layout", "files", "skopeo", "names", bag=tmp_path / "bag"
+        tmp_path / "the bag" / "HOWTO.md", work, "check", "layout", "files", "skopeo", "names", bag=tmp_path / "the bag"
     )
     assert f'"org.opencontainers.image.ref.name": "inputs/{RELEASE}"' in said
     made, plain = files(work / RELEASE), files(tmp_path / "plain")
@@ -336,35 +336,11 @@ def test_a_killed_export_leaves_nothing_of_that_name_and_the_next_one_puts_away_
     assert [path.name for path in target.parent.iterdir()] == ["bag"]
 
 
-FULL = """
-import sys
-from pathlib import Path
-from builder.core.errors import WorkFailure
-from builder.core.progress import NoProgress
-from builder.export import bagit, folder, ocfl
-from builder.lock import file as lock_file
-from builder.store.store import Store
-folder._check_room = lambda *_: None
-try:
-    getattr({"export_bag": bagit, "export_ocfl": ocfl}[sys.argv[1]], sys.argv[1])(
-        lock_file.read(Path(sys.argv[2])), Store(Path(sys.argv[3])), Path(sys.argv[4]), NoProgress())
-except WorkFailure as failure:
-    print(failure)
-"""
-
-
 @pytest.mark.parametrize("form", ["export_bag", "export_ocfl"])
 def test_a_full_file_system_is_told_and_nothing_is_left_there(release, tmp_path, form):
-    (tmp_path / "lock.json").write_bytes(lock_file.encode(release.lock))
-    small = tmp_path / "small"
-    small.mkdir()
-    script = 'mount -t tmpfs -o size=64k none "$1" && cd "$2" && shift 2 && "$@" && ls -A "$0"'
-    python = [sys.executable, "-c", FULL, form, tmp_path / "lock.json", release.store.path, small / "new" / "x"]
-    done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", script, small, small, Path.cwd(), *python], capture_output=True, check=False
-    )
-    assert done.stderr == b""
-    assert done.stdout.decode().splitlines() == [
-        f"the export {small}/new/x can not be written: No space left on device",
+    said = on_small_file_system(tmp_path, "64k", call(form, release, tmp_path / "small" / "new" / "x"))
+    assert said == [
+        f"the export {tmp_path}/small/new/x can not be written: No space left on device",
         "    make room, or name a folder on another file system",
     ]
+    assert list((tmp_path / "after").iterdir()) == []

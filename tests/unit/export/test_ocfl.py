@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -17,12 +18,15 @@ from builder.export import exchange as exchanging
 from builder.export import ocfl as writing
 from builder.export.exchange import exchange
 from builder.export.ocfl import Archived, export_ocfl
+from builder.store.store import Store
 from tests.unit.export.archives import (
     Deadly,
     build,
+    call,
     files,
     in_child,
     is_whole,
+    on_small_file_system,
     put_artifact,
     references,
     run_blocks,
@@ -42,7 +46,7 @@ def release(site) -> Site:
 
 @pytest.fixture
 def root(tmp_path) -> Path:
-    return tmp_path / "archive"
+    return tmp_path / "the archive"
 
 
 def run(site: Site, root: Path) -> Archived:
@@ -119,7 +123,7 @@ def test_where_nothing_is_new_nothing_is_written(release, root):
     done = run(release, root)
     assert (done.version, done.new, done.digest) == ("v1", False, first.digest)
     assert {path: path.stat().st_ino for path in root.rglob("*")} == before
-    assert sorted(p.name for p in root.parent.iterdir()) == ["archive", "images"]
+    assert sorted(p.name for p in root.parent.iterdir()) == ["images", "the archive"]
 
 
 def test_what_is_gone_from_the_store_stays_in_the_versions_that_had_it(release, root):
@@ -294,7 +298,7 @@ def test_a_killed_first_export_leaves_no_storage_root(release, root, at):
     assert not root.exists()
     run(release, root)
     assert is_valid(root)
-    assert sorted(p.name for p in root.parent.iterdir()) == ["archive", "images"]
+    assert sorted(p.name for p in root.parent.iterdir()) == ["images", "the archive"]
 
 
 @pytest.mark.parametrize("at", [1, 6, "before the exchange", "after it", "while the old one is removed"])
@@ -362,3 +366,17 @@ def test_where_no_hard_links_can_be_made_what_is_there_is_copied(release, root, 
     monkeypatch.setattr("builder.export.ocfl.os.link", refuse)
     assert run(release, root).version == "v2"
     assert is_valid(root)
+
+
+def test_a_version_that_there_is_no_room_for_leaves_the_object_as_it_was(release, tmp_path):
+    shutil.copytree(release.store.path, tmp_path / "later")
+    later = Site(Store(tmp_path / "later"), release.lock)
+    put_artifact(later.store, f"results/{RELEASE}/large", bytes(2_000_000))
+    target = tmp_path / "small" / "root"
+    said = on_small_file_system(
+        tmp_path, "1m", call("export_ocfl", release, target), call("export_ocfl", later, target)
+    )
+    assert said[0] == f"the export {target} can not be written: No space left on device"
+    assert is_valid(tmp_path / "after" / "root")
+    assert inventory(tmp_path / "after" / "root")["head"] == "v1"
+    assert [path.name for path in (tmp_path / "after").iterdir()] == ["root"]

@@ -51,14 +51,15 @@ def in_tar(folder: Path) -> int:
     return len(sink.getvalue())
 
 
-def test_each_is_a_valid_bag_and_none_is_too_large_as_a_folder_or_as_a_tar(release, tmp_path):
-    done = run(release, tmp_path / "x")
+@pytest.mark.parametrize("size", [450_000, SIZE, 777_777, 1_000_003])
+def test_each_is_a_valid_bag_and_none_is_too_large_as_a_folder_or_as_a_tar(release, tmp_path, size):
+    done = run(release, tmp_path / "x", size)
     assert [bag.folder.name for bag in done.bags] == [f"volume-{n:03}" for n in range(1, len(done.bags) + 1)]
-    assert len(done.bags) > 4
+    assert len(done.bags) >= 2_700_000 // size
     for bag in done.bags:
         assert is_valid_bag(bag.folder)
-        assert bag.size == sum(map(len, files(bag.folder).values())) <= SIZE
-        assert in_tar(bag.folder) <= SIZE
+        assert bag.size == sum(map(len, files(bag.folder).values())) <= size
+        assert in_tar(bag.folder) <= size
 
 
 def test_little_is_wasted(release, tmp_path):
@@ -97,11 +98,13 @@ def test_two_groups_are_equal(release, tmp_path):
 
 
 def test_its_howto_joins_them_to_what_one_bag_holds(release, tmp_path):
-    done = run(release, tmp_path / "x")
+    done = run(release, tmp_path / "all volumes")
     export_bag(release.lock, release.store, tmp_path / "bag", NoProgress())
     work = tmp_path / "work"
     work.mkdir()
-    run_blocks(done.bags[-1].folder / "HOWTO.md", work, "check", "layout", "files", "skopeo", group=tmp_path / "x")
+    run_blocks(
+        done.bags[-1].folder / "HOWTO.md", work, "check", "layout", "files", "skopeo", group=tmp_path / "all volumes"
+    )
     joined = files(work / "layout")
     del joined["volumes.txt"]
     assert joined == files(tmp_path / "bag" / "data")
