@@ -157,12 +157,11 @@ def _covered(store: Store, material: Material, key: PublicKey, listed: frozenset
         else:
             present[name] = descriptor
     blobs = sums.blobs(store, present)
-    wrong = [f"{blobs[digest]} ({digest}) is not signed" for digest in blobs if digest not in listed]
-    for digest in sorted(listed):
-        if not store.has(digest):
-            wrong.append(f"{blobs.get(digest, 'a blob')} ({digest}) is signed and missing")
-        elif digest not in blobs:
-            wrong.append(f"{digest} is signed and no longer a part of the release")
+    missing = [digest for digest in sorted(listed) if not store.has(digest)]
+    wrong = [f"{blobs.get(digest, 'a blob')} ({digest}) is signed and missing" for digest in missing]
+    wrong += [f"{blobs[digest]} ({digest}) is not signed" for digest in blobs if digest not in listed]
+    strangers = sorted(listed - blobs.keys() - set(missing))
+    wrong += [f"{digest} is signed and no longer a part of the release" for digest in strangers]
     yield from (Problem(message, again) for message in wrong[:SHOWN])
     if len(wrong) > SHOWN:
         yield Problem(f"and {len(wrong) - SHOWN} more blobs are not what was signed", again)

@@ -62,7 +62,7 @@ def verify(data: bytes, signature: bytes, identity: str, allowed_signers: Path) 
         return ""
     lines = [line.strip() for line in f"{done.stderr}\n{done.stdout}".splitlines()]
     reasons = [line for line in dict.fromkeys(lines) if line and line != "Could not verify signature."]
-    return "; ".join(reasons) or f"ssh-keygen ended with {done.returncode}"
+    return "; ".join(reasons) or f"ssh-keygen does not say why; is the key that of {identity}?"
 
 
 def signed_by(signature: bytes) -> PublicKey:

@@ -24,8 +24,8 @@ RPM = "http://linux.duke.edu/metadata/rpm"
 LIMIT = 2 << 30
 """Bytes of a list, unpacked; the largest known has a tenth of it."""
 PIECE = 1 << 20
-TEXT, PIECES = 4096, 16
-"""Letters of a piece of text, and pieces, that are kept of a licence."""
+TEXT = 4096
+"""Letters that are kept of a licence."""
 PACKED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".xml": open}
 
 
@@ -68,6 +68,8 @@ class _Reader:
     digest: str = ""
     license: str = ""
     text: list[str] | None = None
+    kept: int = 0
+    """Letters of `text`, at least."""
     path: list[str] = field(default_factory=list)
 
     def start(self, element: str, attributes: dict[str, str]) -> None:
@@ -78,13 +80,14 @@ class _Reader:
             case [package] if package == f"{COMMON} package":
                 self.digest = self.license = ""
             case [_, checksum] if checksum == f"{COMMON} checksum" and attributes.get("type") == "sha256":
-                self.text = []
+                self.text, self.kept = [], 0
             case [_, _, tag] if tag == f"{RPM} license":
-                self.text = []
+                self.text, self.kept = [], 0
 
     def characters(self, data: str) -> None:
-        if self.text is not None and len(self.text) < PIECES:
-            self.text.append(data[:TEXT])
+        if self.text is not None and self.kept < TEXT:
+            self.text.append(data[: TEXT - self.kept])
+            self.kept += len(data)
 
     def end(self, element: str) -> None:
         depth = len(self.path)

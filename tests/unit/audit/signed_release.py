@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,6 @@ from builder.audit.statements.material import gather, references
 from builder.core.digest import Digest
 from builder.core.progress import NoProgress
 from builder.lock import file as lock_file
-from builder.lock.model import Blob
 from builder.recipe.fields import FileRef
 from builder.recipe.model import DirectorySource, ExternalLibrary, TarballSource
 from builder.store import oci
@@ -196,15 +196,18 @@ class SignedSite:
 
 
 def signed(folder: Path) -> SignedSite:
-    """The release signed, by somebody whom the store's own list names."""
-    site = judged(folder / "images")
+    """The release signed, by somebody whom the store's own list names; a copy of one that is made once."""
+    made = _signed_once()
+    shutil.copytree(made.site.store.path, folder / "images")
+    store = Store(folder / "images")
+    return SignedSite(Site(store, made.site.lock), made.key, allowed.default_path(store.path))
+
+
+@functools.cache
+def _signed_once() -> SignedSite:
+    site = judged(Path(_FOLDER.name) / "images")
     path = allowed.default_path(site.store.path)
     found = SignedSite(site, keys()[0], path)
     allowed.trust(path, WHO, found.key.public)
     found.sign()
     return found
-
-
-def blob_of(data: bytes) -> Blob:
-    """Describe content that no store has."""
-    return Blob(digest=str(Digest.of(data)), size=len(data))
