@@ -24,7 +24,7 @@ from tests.unit.validation.measured import encoded, histograms
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("rebuild")]
 SHARE = "/opt/boss/share"
-LATER = 45
+LATER = 180
 """Seconds after which the two bombs go off: time enough to freeze and build them before."""
 
 
