@@ -104,6 +104,8 @@ def _unpack(forward: _Forward, folder: Path, name: str) -> None:
                     _bound(forward, target)
             else:
                 raise Untrue(f"{path} of {name} is a link, a device, a pipe or a sparse file")
+    while forward.read(CHUNK):  # to the end, so that gzip's own checksum is looked at
+        pass
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -20,6 +21,8 @@ from builder.core.errors import InputFailure
 from builder.core.progress import Progress
 from builder.store.store import Store
 
+STORE_NAME = re.compile(r"(blobs|tmp|index\.json|\.lock)$|\.(oci-layout|index\.json)\.")
+"""What a copy that was cut short at its very beginning may have made already."""
 STORAGE_ROOT = ("0=ocfl_1.1", "0=ocfl_1.0")
 
 
@@ -70,7 +73,7 @@ def open_target(word: str, source: Path, now: datetime) -> Target:
     if path.exists():
         if not path.is_dir():
             raise InputFailure(f"{path} is not a folder", hint="name a folder, or oci://HOST/NAME")
-        if not (path / "oci-layout").exists() and any(path.iterdir()):
+        if not (path / "oci-layout").exists() and not all(STORE_NAME.match(entry.name) for entry in path.iterdir()):
             raise InputFailure(f"{path} is neither empty nor a store", hint="name a new folder in it")
     here, there = source.resolve(), path.resolve()
     if here == there or here in there.parents or there in here.parents:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from builder.core import documents
 from builder.store import oci
@@ -14,7 +15,7 @@ def blob(store: Store, data: bytes, media_type: str = "application/octet-stream"
     return oci.Descriptor(media_type=media_type, digest=store.put(data), size=len(data))
 
 
-def small_store(path) -> Store:
+def small_store(path: Path, prefix: str = "") -> Store:
     """A store of two releases: images, inputs, a validation of the image, a builder image, a stage that they share."""
     store = Store(path)
     builder = store.put_manifest(
@@ -22,7 +23,7 @@ def small_store(path) -> Store:
         "builder/trixie-1",
     )
     shared = blob(store, os.urandom(300_000), oci.LAYER_GZIP)
-    for number, release in enumerate(("one-1.0", "two-1.0")):
+    for number, release in enumerate(f"{prefix}-{name}".lstrip("-") for name in ("one-1.0", "two-1.0")):
         own = blob(store, release.encode() * 50_000, oci.LAYER_GZIP)
         old = blob(store, b'{"lock": "of an older day"}')
         lock = blob(store, documents.compact({"builder_image": builder.digest, "n": number}), "application/lock+json")

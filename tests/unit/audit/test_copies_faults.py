@@ -1,0 +1,217 @@
+"""Copies under faults: killed at any moment, a full disk, a disk that errs. Nothing is lost; the next run finishes."""
+
+import random
+import shutil
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from builder.audit.copies.copy import replicate
+from builder.audit.copies.layout import Layout
+from builder.audit.copies.place import Folder
+from builder.core.progress import NoProgress
+from builder.store.store import Store
+from builder.store.verify import verify
+from tests.unit.audit.copies_store import damage, small_store, snapshot
+
+NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
+MOMENTS = 16
+"""How often each command is killed."""
+
+
+def words(command: str, *arguments: object) -> list[str]:
+    call = f"from builder.cli.{command} import command; command()"
+    return [sys.executable, "-c", call, *map(str, arguments)]
+
+
+def finish(command: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words(command, *arguments), capture_output=True, text=True, timeout=300, check=False)
+
+
+def kill_after(seconds: float, command: str, *arguments: object) -> bool:
+    """Run a command and kill it; whether it was still running."""
+    with subprocess.Popen(words(command, *arguments), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stderr is not None
+        process.stderr.readline()  # it has begun, however busy the host is
+        time.sleep(seconds)
+        alive = process.poll() is None
+        process.kill()
+    return alive
+
+
+def moments(whole: float) -> list[float]:
+    """Random moments in the first part of a run that takes `whole` seconds from its first word."""
+    chance = random.Random(6)
+    return [chance.uniform(0, whole) for _ in range(MOMENTS)]
+
+
+def whole_time(command: str, *arguments: object) -> float:
+    """Seconds from the first word of a run to its end."""
+    with subprocess.Popen(words(command, *arguments), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        began = time.monotonic()
+        process.stderr.read()
+    assert process.returncode == 0
+    return time.monotonic() - began
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return small_store(tmp_path / "images")
+
+
+@pytest.mark.parametrize("command", ["replicate", "import_"])
+def test_a_copy_that_is_killed_leaves_both_whole_and_the_next_one_finishes(store, tmp_path, command):
+    def arguments(target):
+        return (target, "--store", store.path) if command == "replicate" else (store.path, "--store", target)
+
+    before = snapshot(store)
+    whole = whole_time(command, *arguments(tmp_path / "probe"))
+    target = Store(tmp_path / "copy")
+    killed = 0
+    for number, moment in enumerate(moments(whole)):
+        killed += kill_after(moment, command, *arguments(target.path))
+        assert snapshot(store) == before
+        assert verify(target) == ()
+        if target.references():
+            assert snapshot(target) == before
+            shutil.rmtree(target.path)
+        elif number % 4 == 3:
+            assert finish(command, *arguments(target.path)).returncode == 0
+            assert snapshot(target) == before
+            shutil.rmtree(target.path)
+    assert killed >= MOMENTS // 2
+    assert finish(command, *arguments(target.path)).returncode == 0
+    assert snapshot(target) == before
+
+
+def test_a_repair_that_is_killed_loses_nothing_and_the_next_one_finishes(store, tmp_path):
+    spare = Store(tmp_path / "spare")
+    replicate(Layout(store.path), Folder(spare, NOW), (), NoProgress())
+    before = snapshot(store)
+    digests = [layer.digest for name in ("one-1.0", "two-1.0") for layer in store.manifest(store.find(name)).layers]
+    damaged = {digest: b"damaged" + b"!" * (store.blob_path(digest).stat().st_size - 7) for digest in digests}
+
+    def harm():
+        for digest in damaged:
+            damage(store, digest)
+        (store.path / "index.json").write_bytes(b"{")
+
+    harm()
+    whole = whole_time("repair", "--from", spare.path, "--store", store.path)
+    killed = 0
+    for moment in moments(whole):
+        shutil.rmtree(store.path / "quarantine")
+        (store.path / "quarantine").mkdir()
+        harm()
+        killed += kill_after(moment, "repair", "--from", spare.path, "--store", store.path)
+        kept = {path.read_bytes() for path in (store.path / "quarantine").iterdir()}
+        for digest, data in damaged.items():
+            held = store.blob_path(digest).read_bytes()
+            assert held == data or (held == before[f"blobs/sha256/{digest[7:]}"] and data in kept)
+        assert snapshot(spare) == before
+        done = finish("repair", "--from", spare.path, "--store", store.path)
+        assert done.returncode == 0, done.stderr
+        assert snapshot(store) == before
+        assert set(damaged.values()) <= {path.read_bytes() for path in (store.path / "quarantine").iterdir()}
+    assert killed >= MOMENTS // 2
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 400 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_target_is_told_it_stays_whole_and_takes_the_rest_when_there_is_room(store, small_disk):
+    target = Store(small_disk / "copy")
+    done = finish("replicate", target.path, "--store", store.path)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert f"no space is left in {target.path}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert verify(target) == ()
+    assert list((target.path / "tmp").iterdir()) == []
+    subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)
+    assert finish("replicate", target.path, "--store", store.path).returncode == 0
+    assert snapshot(target) == snapshot(store)
+
+
+def test_a_disk_that_is_full_from_the_start_is_told(store, small_disk):
+    with pytest.raises(OSError, match="No space left"):
+        (small_disk / "fill").write_bytes(b"x" * (500 << 10))
+    done = finish("replicate", small_disk / "copy", "--store", store.path)
+    assert "no space is left" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 4
+
+
+FAULTS = [
+    *(f"{call}:error={error}:when={n}+"
+      for call, error in (("mkdir", "ENOSPC"), ("fsync", "ENOSPC"), ("fsync", "EIO"), ("/rename", "EIO"))
+      for n in (1, 2, 3, 5, 13)),
+    *(f"fsync:error=EIO:when={n}" for n in (1, 4)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_disk_that_errs_is_told_and_what_is_there_stays_whole(store, tmp_path, fault):
+    target = Store(tmp_path / "copy")
+    before = snapshot(store)
+    log = tmp_path / "strace"
+    traced = ["strace", "-f", "-o", str(log), "-e", f"trace={fault.split(':')[0]}", "-e", f"inject={fault}"]
+    done = subprocess.run(
+        [*traced, *words("replicate", target.path, "--store", store.path)],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert done.returncode in {0, 3, 4}
+    assert ("INJECTED" in log.read_text()) == (done.returncode != 0)
+    assert snapshot(store) == before
+    assert verify(target) == ()
+    assert finish("replicate", target.path, "--store", store.path).returncode == 0
+    assert snapshot(target) == before
+
+
+def test_a_source_that_can_not_be_read_in_part_is_told_and_the_rest_is_copied(store, tmp_path):
+    digest = store.manifest(store.find("one-1.0")).layers[1].digest
+    target = Store(tmp_path / "copy")
+    path = store.blob_path(digest)
+    traced = ["strace", "-f", "-o", "/dev/null", "-P", str(path), "-e", "trace=read", "-e", "inject=read:error=EIO"]
+    done = subprocess.run(
+        [*traced, *words("replicate", target.path, "--store", store.path)],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"{path} can not be read: Input/output error" in done.stderr
+    assert set(target.references()) == set(store.references()) - {"one-1.0"}
+    assert verify(target) == ()
+
+
+def _add(path: Path, number: int) -> None:
+    source = small_store(path.parent / f"source-{number}", f"r{number}")
+    replicate(Layout(source.path), Folder(Store(path), NOW), (), NoProgress())
+
+
+def test_many_copies_into_one_store_at_once_lose_no_reference(tmp_path):
+    import multiprocessing
+
+    target = Store(tmp_path / "copy")
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_add, args=(target.path, n)) for n in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+        assert writer.exitcode == 0
+    names = set(target.references())
+    assert {f"r{n}-{release}" for n in range(4) for release in ("one-1.0", "two-1.0")} <= names
+    assert verify(target) == ()
