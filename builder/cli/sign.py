@@ -26,7 +26,7 @@ Examples:
 
 \b
 The check, without this software, in the folder of the store:
-  ssh-keygen -Y verify -f audit/allowed_signers -I librarian@example -n boss-builder -s SHA256SUMS.sig < SHA256SUMS"""
+  ssh-keygen -Y verify -f audit/allowed_signers -I librarian@example -s SHA256SUMS.sig -n boss-builder < SHA256SUMS"""
 
 
 @click.command(epilog=EPILOG)

@@ -111,6 +111,8 @@ def gather(store: Store, release: str) -> Material:
             f"the store {store.path} has no oci image of {release}", hint=f"boss-builder build {release}"
         )
     judged = tuple(Judged(one, _judgement(store, release, one), _results(store, release, one)) for one in images)
+    for one in judged:
+        _check_results(release, one)
     builder = oci.Descriptor(media_type=oci.MANIFEST, digest=lock.builder_image.digest, size=lock.builder_image.size)
     return Material(lock, inputs, builder, judged)
 
@@ -142,6 +144,17 @@ def _evidence(store: Store, file: oci.Descriptor, image: StoredImage) -> Evidenc
     except WorkFailure:
         return None
     return evidence if evidence.image.digest == image.descriptor.digest else None
+
+
+def _check_results(release: str, judged: Judged) -> None:
+    """See that the results that were judged are those that the store has. Raises WorkFailure."""
+    evidence = judged.judgement.evidence if judged.judgement else None
+    there = judged.results.digest if judged.results else ""
+    if evidence is not None and evidence.results and evidence.results != there:
+        raise WorkFailure(
+            f"the validation of the {judged.shape} image of {release} judged other results than the store has",
+            hint=f"boss-builder validate {release} --image {judged.shape}",
+        )
 
 
 def _results(store: Store, release: str, image: StoredImage) -> oci.Descriptor | None:

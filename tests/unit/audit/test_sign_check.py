@@ -226,6 +226,19 @@ def test_a_new_validation_is_not_signed(release):
     assert problems(release) == ""
 
 
+@pytest.mark.parametrize("other", ["none", "others"])
+def test_results_that_nobody_judged_are_found_and_not_signed(release, other):
+    name = f"results/{RELEASE}/oci"
+    if other == "none":
+        release.store.remove_reference(name)
+    else:
+        results = release.store.manifest(release.store.find(name))
+        release.store.put_manifest(msgspec.structs.replace(results, annotations={"more": "1"}), name)
+    assert "the validation of the oci image of tiny-1.0 judged other results than the store has" in problems(release)
+    with pytest.raises(WorkFailure, match="judged other results"):
+        release.sign()
+
+
 def test_an_image_that_was_exchanged_is_found(release):
     image = release.store.find(f"image/{RELEASE}/vm")
     manifest = release.store.manifest(image)
