@@ -24,7 +24,7 @@ def bring_in(
         target.index()
         gathered = gather(source, target, index, releases, progress, thorough=True)
         if gathered.problems:
-            note("ingestion", source.name, "failure")
+            note("ingestion", source.name, "fail")
             raise InputFailure(*gathered.problems)
         target.finish(gathered.references, gathered.needs)
     note("ingestion", source.name, "success")

@@ -103,7 +103,7 @@ def replicate(
         target.index()
         gathered = gather(source, target, index, releases, progress, thorough=thorough)
         target.finish(gathered.references, gathered.needs)
-    note("replication", target.name, "success" if not gathered.problems else "failure")
+    note("replication", target.name, "fail" if gathered.problems else "success")
     return as_copied(gathered)
 
 

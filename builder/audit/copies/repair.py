@@ -112,7 +112,7 @@ class _Job:
         if aside is not None:
             self.quarantined.append(aside)
         self.restored.append("index.json")
-        self._note("repair", "index.json", "success")
+        self._note("recovery", "index.json", "success")
 
     # -- blobs --------------------------------------------------------------------------------------------------
 
@@ -159,10 +159,10 @@ class _Job:
                         f"{digest} is damaged or missing here, and can not be had: {problem.message}",
                         hint="try another copy: boss-builder repair --from COPY",
                     )
-                    self._note("repair", digest, "failure")
+                    self._note("recovery", digest, "fail")
                 else:
                     self.restored.append(digest)
-                    self._note("repair", digest, "success")
+                    self._note("recovery", digest, "success")
                 finally:
                     (folder / "blob").unlink(missing_ok=True)
 

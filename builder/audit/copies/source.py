@@ -13,7 +13,7 @@ from builder.store import oci
 from builder.store.verify import MANIFEST_LIMIT
 
 Note = Callable[[str, str, str], None]
-"""Told of what was done: kind of event (PREMIS), what it was done to, how it ended."""
+"""Told of what was done: type of event and outcome in the words of PREMIS, and between them what it was done to."""
 
 
 def no_note(event: str, subject: str, outcome: str) -> None:

@@ -101,7 +101,7 @@ def test_after_repair_the_store_is_what_it_was_and_the_damaged_is_kept(store, sp
     assert done.problems == ()
     assert snapshot(store) == before
     assert verify(store) == ()
-    assert events == [("repair", digest, "success")]
+    assert events == [("recovery", digest, "success")]
     assert len(done.quarantined) == (how != "gone")
     for kept in done.quarantined:
         assert kept.name == f"{digest[7:]}-20261125T120000Z"
