@@ -185,6 +185,7 @@ def _no_record(work: _Work, name: str, error: ValueError) -> None:
 
 def _blobs(work: _Work, progress: Progress, workers: int) -> None:
     """Read the blobs that are asked for, and compare their digests."""
+    _read_index(work)
     is_wanted = _selection(work)
     folder = work.store.path / "blobs" / "sha256"
     blobs = fixity.Blobs()
@@ -212,8 +213,19 @@ def _selection(work: _Work) -> Callable[[str], bool]:
     part = work.asked.part
     if not work.asked.releases:
         return (lambda _: True) if part is None else part.__contains__
-    reached = reach.blobs(work.store, reach.references_of(work.store, work.asked.releases).values())
+    reached = reach.blobs(work.store, _wanted(work))
     return lambda name: bytes.fromhex(name) in reached and (part is None or name in part)
+
+
+def _read_index(work: _Work) -> None:
+    with work.reading(top.INDEX):
+        work.index = top.read_index(work.store)
+
+
+def _wanted(work: _Work) -> tuple[oci.Descriptor, ...]:
+    """Give the references of the releases that are asked for; none where the index can not be read, which is told."""
+    every = work.index.references()
+    return tuple(reach.references_of(work.store, every, work.asked.releases).values()) if every else ()
 
 
 def _structure(work: _Work) -> None:
@@ -221,23 +233,17 @@ def _structure(work: _Work) -> None:
     report = work.report
     with work.reading("the folder of the store"):
         report.add(top.examine(work.store))
-    with work.reading(top.INDEX):
-        work.index = top.read_index(work.store)
+    _read_index(work)
     report.add(work.index.problems)
-    named = {
-        one.annotations[oci.REF_NAME]: one for one in work.index.index.manifests if oci.REF_NAME in one.annotations
-    }
-    wanted: Iterable[oci.Descriptor] = work.index.index.manifests
-    if work.asked.releases:
-        wanted = reach.references_of(work.store, work.asked.releases).values()
+    wanted = _wanted(work) if work.asked.releases else work.index.index.manifests
     structure = Structure(work.store, work.checked.damaged)
     for descriptor in wanted:
         with work.reading(descriptor.annotations.get(oci.REF_NAME, descriptor.digest)):
             structure.examine(descriptor)
             report.references += 1
     report.add(structure.problems)
-    if work.index.digest:
-        _remember_references(work, {name: str(one.digest) for name, one in named.items()})
+    if work.index.digest and (work.index.index.manifests or not work.index.problems):
+        _remember_references(work, {name: str(one.digest) for name, one in work.index.references().items()})
 
 
 def _remember_references(work: _Work, present: dict[str, str]) -> None:

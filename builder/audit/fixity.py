@@ -18,7 +18,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from builder.audit.known_digests import HEX, Known, KnownDigests
+from builder.audit.known_digests import SLICES, Known, KnownDigests
 from builder.audit.problems import AuditProblem, Code
 from builder.core.digest import Digest
 from builder.core.progress import Task
@@ -53,13 +53,13 @@ class Blobs:
     size: int = 0
     problems: list[AuditProblem] = field(default_factory=list)
     large: list[tuple[int, str]] = field(default_factory=list)
-    _rows: dict[str, bytearray] = field(default_factory=lambda: {digit: bytearray() for digit in HEX})
+    _rows: dict[str, bytearray] = field(default_factory=lambda: {digits: bytearray() for digits in SLICES})
 
     def add(self, name: str, size: int) -> None:
         """Take a blob."""
         self.number += 1
         self.size += size
-        self._rows[name[0]] += bytes.fromhex(name) + size.to_bytes(8)
+        self._rows[name[:2]] += bytes.fromhex(name) + size.to_bytes(8)
         if size >= LARGE:
             self.large.append((size, name))
 
@@ -93,12 +93,12 @@ class Checked:
     damaged: set[str] = field(default_factory=set)
     """Names of damaged blobs."""
     new_number: int = 0
-    _new: dict[str, bytearray] = field(default_factory=lambda: {digit: bytearray() for digit in HEX})
+    _new: dict[str, bytearray] = field(default_factory=lambda: {digits: bytearray() for digits in SLICES})
 
     def remember(self, measured: Measured) -> None:
         """Take a blob that the record lacks."""
         self.new_number += 1
-        self._new[measured.name[0]] += (
+        self._new[measured.name[:2]] += (
             bytes.fromhex(measured.name)
             + measured.size.to_bytes(8)
             + bytes.fromhex(measured.md5)

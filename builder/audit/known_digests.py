@@ -1,7 +1,7 @@
 """The digests of every blob that an audit has read: sha256 (its name), md5 and blake3, in `audit/digests.jsonl`.
 
 md5 is what the tape system compares; blake3 is a fast check of one's own. One JSON object a line, sorted by the name.
-Of a store of many blobs only a sixteenth is held at a time.
+Of a store of many blobs only a small slice is held at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from builder.audit.decoding import decoded
 from builder.core import documents
 
 NAME = "digests.jsonl"
-HEX = "0123456789abcdef"
+SLICES = tuple(f"{number:02x}" for number in range(256))
+"""A record is held, and blobs are sorted, by the first two digits of their names: a 256th at a time."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True):
@@ -40,7 +41,7 @@ class KnownDigests:
     """A record, read where it lies; another process may put a new one into its place meanwhile."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open a record, and find where each sixteenth of it begins; without a path nothing is known.
+        """Open a record, and find where each slice of it begins; without a path nothing is known.
 
         Raises ValueError where it is none.
         """
@@ -59,7 +60,7 @@ class KnownDigests:
             known = _decode(line)
             if known.digest <= last:
                 raise ValueError(f"it is not sorted: {known.digest} stands after {last}")
-            self._starts.setdefault(known.name[0], offset)
+            self._starts.setdefault(known.name[:2], offset)
             offset, last = offset + len(line), known.digest
 
     def __enter__(self) -> KnownDigests:
@@ -71,18 +72,18 @@ class KnownDigests:
 
     def find(self, name: str) -> Known | None:
         """Find what is known of a blob; quick where names are asked for in their order."""
-        if self._held[0] != name[0]:
-            self._held = (name[0], {known.name: known for known in self._slice(name[0])})
+        if self._held[0] != name[:2]:
+            self._held = (name[:2], {known.name: known for known in self._slice(name[:2])})
         return self._held[1].get(name)
 
     def some(self, names: Collection[str]) -> dict[str, Known]:
         """Find what is known of several blobs, in one pass."""
         return {known.name: known for known in self if known.name in names}
 
-    def _slice(self, digit: str) -> Iterator[Known]:
-        if digit in self._starts:
-            self._stream.seek(self._starts[digit])
-            yield from itertools.takewhile(lambda known: known.name[0] == digit, map(_decode, self._stream))
+    def _slice(self, digits: str) -> Iterator[Known]:
+        if digits in self._starts:
+            self._stream.seek(self._starts[digits])
+            yield from itertools.takewhile(lambda known: known.name[:2] == digits, map(_decode, self._stream))
 
     def __iter__(self) -> Iterator[Known]:
         self._stream.seek(0)

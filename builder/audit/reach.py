@@ -21,13 +21,14 @@ def releases(references: Iterable[str]) -> frozenset[str]:
     return frozenset(release for name in references if (release := _release(name)))
 
 
-def references_of(store: Store, named: Collection[str]) -> dict[str, oci.Descriptor]:
-    """Give every reference of some releases, and those of the stages and builder images that they stand on.
+def references_of(
+    store: Store, every: Mapping[str, oci.Descriptor], named: Collection[str]
+) -> dict[str, oci.Descriptor]:
+    """Give, of `every` reference, those of some releases, and of the stages and builder images that they stand on.
 
     Raises InputFailure where the store has nothing of a release. What can not be read is left out: whoever examines the
     references tells it.
     """
-    every = store.references()
     unknown = sorted(set(named) - releases(every))
     if unknown:
         raise InputFailure(

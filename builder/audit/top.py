@@ -47,6 +47,11 @@ class IndexFile:
     digest: str = ""
     problems: tuple[AuditProblem, ...] = ()
 
+    def references(self) -> dict[str, oci.Descriptor]:
+        """Give what it names, by name."""
+        named = ((one.annotations.get(oci.REF_NAME), one) for one in self.index.manifests)
+        return {name: one for name, one in named if name}
+
 
 def read_index(store: Store) -> IndexFile:
     """Read the index. Raises OSError where it can not be read."""

@@ -482,6 +482,13 @@ def test_a_release_alone_is_examined_with_all_that_it_stands_on(store):
     assert [event.event_detail_extension["releases"] for event in report.events] == ["tiny-1.0", "tiny-1.0"]
 
 
+@pytest.mark.parametrize("data", [b"{", b'{"mediaType":"\xb2"}', b"[" * 100_000, b""])
+def test_of_an_index_that_can_not_be_read_a_release_is_not_called_unknown(store, data):
+    (store.path / "index.json").write_bytes(data)
+    report = examined(store, "tiny-1.0")
+    assert (codes(report), report.exit_code) == ({Code.INDEX_DAMAGED}, ExitCode.FOUND)
+
+
 def test_damage_to_another_release_does_not_concern_one(store):
     rewrite(another_layer(store), b"x" * another_layer(store).stat().st_size)
     assert codes(examined(store, "tiny-1.0")) == set()
@@ -495,7 +502,7 @@ def test_damage_to_anything_that_a_release_stands_on_concerns_it(store, name):
     if name == "stage/boss/":
         from builder.audit.reach import references_of
 
-        full = next(one for one in references_of(store, ["tiny-1.0"]) if one.startswith(name))
+        full = next(one for one in references_of(store, store.references(), ["tiny-1.0"]) if one.startswith(name))
     path = store.blob_path(stored(store, full).layers[-1].digest)
     rewrite(path, bytes(path.stat().st_size))
     assert codes(examined(store, "tiny-1.0")) == {Code.BLOB_DAMAGED}
