@@ -1,1 +1,1 @@
-"""Evidence: is this what was frozen, who says so, was it ever checked, and can it be restored?"""
+"""Evidence: whether this is what was frozen, who says so, when it was checked, and how it is restored."""

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from builder.cli.common import command_options, json_option, recipes_option, show_json, store_option, store_path
+from builder.cli.common import (
+    command_options,
+    json_option,
+    progress_for,
+    recipes_option,
+    show_json,
+    store_option,
+    store_path,
+)
 
 EPILOG = """\b
 Examples:
@@ -38,6 +46,7 @@ def command(dry_run: bool, grace: float, recipes: Path, store: Path | None, as_j
 
     What a reference reaches stays: manifests, configurations, layers, subjects, locks, builder images, evidence.
     """
+    from builder.audit.noting import note_removal
     from builder.core.errors import InputFailure
     from builder.core.progress import amount_text
     from builder.store.garbage import HOUR, find, remove
@@ -47,6 +56,8 @@ def command(dry_run: bool, grace: float, recipes: Path, store: Path | None, as_j
     if not (opened.path / "oci-layout").exists():
         raise InputFailure(f"{opened.path} is not a store", hint="name one with --store")
     garbage = (find if dry_run else remove)(opened, grace * HOUR, time.time())
+    if garbage.blobs and not dry_run:
+        note_removal(opened.path, sorted(garbage.blobs), progress_for().say)
     if as_json:
         show_json(
             {

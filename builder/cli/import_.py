@@ -42,13 +42,15 @@ def command(source: str, releases: tuple[str, ...], recipes: Path, store: Path |
     from builder.audit.copies.bring_in import bring_in
     from builder.audit.copies.find import opened_source
     from builder.audit.copies.place import Folder
+    from builder.audit.noting import noting
     from builder.core.progress import amount_text
     from builder.store.store import Store
 
     target = Store(store_path(store, recipes))
     progress = progress_for()
     with opened_source(source, target, progress) as opened:
-        done = bring_in(opened, Folder(target, datetime.now(UTC)), releases, progress)
+        note = noting(target.path, progress.say)
+        done = bring_in(opened, Folder(target, datetime.now(UTC)), releases, progress, note)
     if as_json:
         show_json(
             {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import signal
 import sys
 
@@ -29,7 +30,14 @@ COMMANDS = {
     "run": "open a shell, or run a command, in a release",
     "export": "write images, checksums and plain commands for use without this software",
     "list": "show what the store holds",
-    "verify": "check every blob of the store against its name",
+    "verify": "check every blob of the store against its name, and a release's signatures",
+    "audit": "examine the store, and log that it was examined",
+    "key": "make keys to sign with, and keep the list of those who may sign",
+    "sign": "sign a release: its blobs, how its images were made, what was found of them",
+    "replicate": "copy the store to a folder or a registry",
+    "repair": "fetch from a copy what is damaged or missing",
+    "import": "take a bag, a layout, an OCFL object or a registry into the store",
+    "gc": "remove the blobs that nothing refers to",
 }
 
 
@@ -44,7 +52,8 @@ class LazyGroup(click.Group):
         """Import the module of one command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"builder.cli.{cmd_name}").command
+        module = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = importlib.import_module(f"builder.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -40,13 +40,16 @@ def command(copy: str, recipes: Path, store: Path | None, as_json: bool) -> None
     """
     from builder.audit.copies.find import open_source
     from builder.audit.copies.repair import repair
+    from builder.audit.noting import noting
     from builder.core.errors import ExitCode, InputFailure
     from builder.store.store import Store
 
     opened = Store(store_path(store, recipes))
     if not (opened.path / "blobs").is_dir():
         raise InputFailure(f"{opened.path} is not a store", hint="boss-builder import SOURCE makes one from a copy")
-    done = repair(opened, open_source(copy), datetime.now(UTC), progress_for())
+    progress = progress_for()
+    note = noting(opened.path, progress.say)
+    done = repair(opened, open_source(copy), datetime.now(UTC), progress, note)
     if as_json:
         show_json(
             {

@@ -46,12 +46,15 @@ def command(
     """
     from builder.audit.copies.copy import replicate
     from builder.audit.copies.find import open_store, open_target
+    from builder.audit.noting import noting
     from builder.core.errors import ExitCode
     from builder.core.progress import amount_text
 
     source = open_store(store_path(store, recipes))
     opened = open_target(target, source.top, datetime.now(UTC))
-    done = replicate(source, opened, releases, progress_for(), thorough=thorough)
+    progress = progress_for()
+    note = noting(source.top, progress.say)
+    done = replicate(source, opened, releases, progress, thorough=thorough, note=note)
     if as_json:
         show_json(
             {

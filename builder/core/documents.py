@@ -29,6 +29,12 @@ def readable(value: Any) -> bytes:
 def decode(data: bytes, kind: type[T]) -> T:
     """Decode into a typed value.
 
-    Raises msgspec.DecodeError (not JSON) or its subclass ValidationError (JSON of another shape).
+    Raises msgspec.DecodeError (not JSON, no UTF-8, nested too deeply) or its subclass ValidationError (JSON of
+    another shape).
     """
-    return msgspec.json.decode(data, type=kind)
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except RecursionError as error:
+        raise msgspec.DecodeError("it is nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"it is no UTF-8: {error.reason}") from error

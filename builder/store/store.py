@@ -209,9 +209,6 @@ class Store:
         Every blob that it names must be in the store already (WorkFailure otherwise), so that whatever the index
         reaches is complete at every moment.
         """
-        for blob in (manifest.config, *manifest.layers):
-            if not self.has(blob.digest, blob.size):
-                raise WorkFailure(f"{reference} names the blob {blob.digest}, which the store does not hold")
         data = documents.compact(manifest)
         descriptor = oci.Descriptor(
             media_type=oci.MANIFEST,
@@ -220,14 +217,16 @@ class Store:
             artifact_type=manifest.artifact_type,
             annotations={**(annotations or {}), oci.REF_NAME: reference},
         )
-        self._edit_index(
-            lambda kept: tuple(
-                sorted(
-                    (*(d for d in kept if d.annotations.get(oci.REF_NAME) != reference), descriptor),
-                    key=lambda d: d.annotations.get(oci.REF_NAME, d.digest),
-                )
-            )
-        )
+
+        def edit(kept: tuple[oci.Descriptor, ...]) -> tuple[oci.Descriptor, ...]:
+            # here, where the lock is held: what nothing refers to may be removed until it is
+            for blob in (manifest.config, *manifest.layers):
+                if not self.has(blob.digest, blob.size):
+                    raise WorkFailure(f"{reference} names the blob {blob.digest}, which the store does not hold")
+            others = (d for d in kept if d.annotations.get(oci.REF_NAME) != reference)
+            return tuple(sorted((*others, descriptor), key=lambda d: d.annotations.get(oci.REF_NAME, d.digest)))
+
+        self._edit_index(edit)
         return descriptor
 
     def put_empty_config(self) -> oci.Descriptor:

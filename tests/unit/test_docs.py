@@ -17,7 +17,7 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "images" / "RE
 PAGES_WITH_EXAMPLES = [page for page in PAGES if page.parent in (ROOT, DOCS, DOCS / "commands")]
 HOSTS = re.compile(r"([a-z0-9-]+\.)*example(\.[a-z]+)?|127\.0\.0\.1")
 """Names for examples (RFC 2606, RFC 6761), and the loopback interface."""
-REFERENCES = {"github.com", "keepachangelog.com", "reproducible-builds.org", "testinfra.readthedocs.io"}
+REFERENCES = {"github.com", "keepachangelog.com", "www.loc.gov", "reproducible-builds.org", "testinfra.readthedocs.io"}
 """Sites that describe formats and tools."""
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 CALL = re.compile(r"(?:^|[\s|(`])boss-builder (?=[a-z-])(.*)")
@@ -140,7 +140,7 @@ def test_the_readme_begins_with_two_commands_and_has_the_first_command_of_each_u
     lines = [line for line in readme.read_text("utf-8").splitlines() if line]
     assert [line.split("#")[0].strip() for line in lines[1:3]] == ["make demo", "make test"]
     assert {words[0] for words in examples(readme)} == {
-        "init", "check", "freeze", "run", "rebuild", "history", "verify", "export",
+        "init", "check", "freeze", "run", "rebuild", "history", "verify", "audit", "repair", "export",
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,3 +121,8 @@ def test_plain_progress_tells_begin_and_end_and_never_that_a_failure_is_done():
 )
 def test_amounts_are_in_si_units(amount, text):
     assert amount_text(amount) == text
+
+
+def test_json_that_is_nested_too_deeply_is_no_json_of_ours():
+    with pytest.raises(msgspec.DecodeError, match="too deeply"):
+        documents.decode(b"[" * 100_000 + b"]" * 100_000, list)

@@ -1,9 +1,13 @@
 """Copies under faults: killed at any moment, a full disk, a disk that errs. Nothing is lost; the next run finishes."""
 
+import gzip
+import os
 import random
 import shutil
 import subprocess
 import sys
+import tarfile
+import textwrap
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +22,7 @@ from builder.store.store import Store
 from builder.store.verify import verify
 from tests.unit.audit.copies_store import damage, small_store, snapshot
 
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("copies")]
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 MOMENTS = 16
 """How often each command is killed."""
@@ -215,3 +220,27 @@ def test_many_copies_into_one_store_at_once_lose_no_reference(tmp_path):
     names = set(target.references())
     assert {f"r{n}-{release}" for n in range(4) for release in ("one-1.0", "two-1.0")} <= names
     assert verify(target) == ()
+
+
+def test_a_hundred_thousand_entries_are_fine_and_memory_stays_flat(tmp_path):
+    path = tmp_path / "many.tar.gz"
+    with gzip.open(path, "wb", compresslevel=1) as stream:
+        for number in range(100_001):
+            stream.write(tarfile.TarInfo(f"many/{number // 1000}/{number}").tobuf())
+        stream.write(b"\0" * 1024)
+    script = """
+        import resource, sys
+        from pathlib import Path
+        from builder.audit.copies.archive import unpack
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        unpack(Path(sys.argv[1]), Path(sys.argv[2]))
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """
+    (tmp_path / "folder").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), path, tmp_path / "folder"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert int(done.stdout) < 20_000, "kB"
+    assert sum(len(names) for _, _, names in os.walk(tmp_path / "folder")) == 100_001
+    shutil.rmtree(tmp_path / "folder")
