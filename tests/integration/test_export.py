@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,17 +87,17 @@ def blocks(folder: Path, kind: str) -> str:
 
 def shell(script: str, folder: Path, *, time_limit: float = 300, prefix: tuple[str, ...] = ()) -> str:
     """Run commands in an export; gives what they printed. The first that fails ends them."""
-    done = subprocess.run(
-        [*prefix, "sh", "-euxc", script],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=time_limit,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    with subprocess.Popen(
+        [*prefix, "sh", "-euxc", script], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            out, err = process.communicate(timeout=time_limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # what it started holds its pipes too
+            raise
+    assert process.returncode == 0, out + err
+    return out
 
 
 def in_builder(folder: Path, *options: str) -> tuple[str, ...]:
@@ -185,8 +186,15 @@ def test_apptainer_and_squashfs_tools(folder):
 
 
 def test_qemu(folder):
-    """Two boots under emulation. The disk stays as it is."""
-    said = shell(blocks(folder, "qemu"), folder, time_limit=900)
+    """Two boots under emulation. The disk stays as it is.
+
+    By these plain commands a guest has been seen to wait for ever, once in some runs: then it is started again, once.
+    """
+    try:
+        said = shell(blocks(folder, "qemu"), folder, time_limit=400)
+    except subprocess.TimeoutExpired:
+        shutil.rmtree(folder / "work", ignore_errors=True)
+        said = shell(blocks(folder, "qemu"), folder, time_limit=400)
     assert said.startswith(SAID)
     assert (folder / "work" / "out" / "boss.log").read_text() == "BOSS version: 1.0.0\n" + REFUSED
     shell("sha256sum --check --quiet SHA256SUMS", folder)
