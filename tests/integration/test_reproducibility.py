@@ -1,7 +1,6 @@
 """The same lock gives the same bytes in another world: both example releases, every output, everything varied at once.
 
-Another day (libfaketime, on the host and in every container), another engine with its files in memory (so that
-folders list their entries in another order), another folder, user, umask, locale, time zone and host name, one
+Another day (libfaketime, on the host and in every container), another engine with its files in memory, another folder, user, umask, locale, time zone and host name, one
 processor instead of two. What is emulated: the operating system tinyel, made of Debian binaries, and the toy miniboss.
 """
 
