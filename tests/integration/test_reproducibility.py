@@ -1,7 +1,8 @@
 """The same lock gives the same bytes in another world: both example releases, every output, everything varied at once.
 
-Another day (libfaketime, on the host and in every container), another engine with its files in memory, another folder, user, umask, locale, time zone and host name, one
-processor instead of two. What is emulated: the operating system tinyel, made of Debian binaries, and the toy miniboss.
+Another day (libfaketime, on the host and in every container), another engine with its files in memory, another
+folder, user, umask, locale, time zone and host name, one processor instead of two. What is emulated: the
+operating system tinyel, made of Debian binaries, and the toy miniboss.
 """
 
 from __future__ import annotations
