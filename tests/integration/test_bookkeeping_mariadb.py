@@ -238,7 +238,7 @@ def refused(kind: Any, where: Server, password: str = PASSWORD, payloads: Any = 
     started = time.monotonic()
     with pytest.raises(kind) as failure:
         read_server(where, password, payloads, release)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 100
     told = "".join(f"{problem}\n" for problem in failure.value.problems)
     assert PASSWORD not in told
     return told
@@ -293,7 +293,7 @@ def test_a_query_that_takes_too_long_is_ended(offlinedb: MariaDb, monkeypatch: A
     monkeypatch.setattr(server_module, "READ_LIMIT", 2)
     offlinedb.run(
         "use offlinedb", "rename table CalVtxLumVer to Hidden",
-        "create view CalVtxLumVer as select BossRelease, DataType, RunFrom, RunTo + sleep(30) as RunTo, SftVer, ParVer "
+        "create view CalVtxLumVer as select BossRelease, DataType, RunFrom, RunTo + sleep(300) as RunTo, SftVer, ParVer "
         "from Hidden",
     )  # fmt: skip
     refused(WorkFailure, place(offlinedb))

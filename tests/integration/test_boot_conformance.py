@@ -31,7 +31,7 @@ from tests.integration.tiny_vm import CONFIG, tiny_disk
 
 pytestmark = pytest.mark.integration
 ImageMaker = Callable[..., oci.Descriptor]
-LIMIT = 30
+LIMIT = 120
 MEGABYTES_50 = b"0123456789abcde\n" * (50 * 65536)
 
 
@@ -205,8 +205,8 @@ def test_a_command_over_its_limit_is_killed_with_all_it_started(machine: Machine
 
 def test_a_process_left_in_the_background_does_not_hold_the_result_back(machine: Machine) -> None:
     began = time.monotonic()
-    assert machine.run(["sh", "-c", "sleep 20 & echo here"], time_limit=LIMIT).stdout == b"here\n"
-    assert time.monotonic() - began < 15
+    assert machine.run(["sh", "-c", "sleep 300 & echo here"], time_limit=LIMIT).stdout == b"here\n"
+    assert time.monotonic() - began < 200
 
 
 def test_a_tree_goes_in_and_comes_out_with_its_modes(machine: Machine, tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ def test_a_machine_that_dies_under_a_command_says_so(engine: Engine, make_image:
         killer.start()
         began = time.monotonic()
         with pytest.raises(WorkFailure, match=r"the machine stopped while sleep ran: its container has exited"):
-            machine.run(["sleep", "30"], time_limit=30)
-        assert time.monotonic() - began < 10
+            machine.run(["sleep", "300"], time_limit=300)
+        assert time.monotonic() - began < 200  # not the command's own time
         with pytest.raises(WorkFailure, match="the machine stopped"):
             machine.run(["true"], time_limit=30)
 

@@ -85,4 +85,4 @@ BOMBS = {
 def test_a_hostile_recipe_is_refused_within_seconds(judge: Any, text: Any):
     started = time.monotonic()
     judge(text.encode())
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 100
