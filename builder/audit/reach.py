@@ -9,9 +9,9 @@ from builder.audit.decoding import decoded
 from builder.core.errors import Failure, InputFailure
 from builder.lock.model import Lock
 from builder.store import oci
+from builder.store.shapes import LOCK_ANNOTATION
 from builder.store.store import Store
 
-LOCK_ANNOTATION = "boss-builder.lock"
 BUILDER_ANNOTATION = "boss-builder.builder-image"
 T = TypeVar("T")
 

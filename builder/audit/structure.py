@@ -19,12 +19,11 @@ from builder.core.digest import Digest
 from builder.lock import file as lock_file
 from builder.lock.model import LOCK_VERSION, Lock
 from builder.store import oci
-from builder.store.shapes import release_and_shape
+from builder.store.shapes import LOCK_ANNOTATION, release_and_shape
 from builder.store.store import Store
 from builder.store.verify import MANIFEST_LIMIT
 
 T = TypeVar("T")
-LOCK_ANNOTATION = "boss-builder.lock"
 BUILDER_ANNOTATION = "boss-builder.builder-image"
 KEY_ANNOTATION = "boss-builder.stage.key"
 VALIDATION_FILE = "validation.json"

@@ -10,6 +10,7 @@ from builder.lock.model import Lock
 from builder.recipe.epoch import release_epoch
 from builder.render.plan import environment
 from builder.store import oci
+from builder.store.shapes import LOCK_ANNOTATION
 
 ARCHITECTURES = {"x86_64": "amd64"}
 """What RPM calls an architecture, and what OCI calls it."""
@@ -44,7 +45,7 @@ def image_annotations(lock: Lock, lock_digest: str) -> dict[str, str]:
         "org.opencontainers.image.licenses": release.license,
         "org.opencontainers.image.created": timestamp(release_epoch(lock.recipe)),
         "boss-builder.release": lock.recipe.full_name,
-        "boss-builder.lock": lock_digest,
+        LOCK_ANNOTATION: lock_digest,
         "boss-builder.builder-image": lock.builder_image.digest,
     }
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import click
 
-from builder.core.errors import ExitCode, Failure, Problem, SpaceFailure
-from builder.core.files import is_full
+from builder.core.errors import ExitCode, Failure, Problem
+from builder.core.files import as_failure
 from builder.core.progress import PlainProgress, Progress, TerminalProgress
 
 if TYPE_CHECKING:
@@ -80,11 +80,10 @@ def command_options(function: Callable[P, None]) -> Callable[P, None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise click.exceptions.Exit(ExitCode.UNFINISHED) from None
         except OSError as error:
-            if not is_full(error):
+            told = as_failure(error)
+            if told is None:
                 raise
-            where = f" ({error.filename})" if error.filename else ""
-            full = SpaceFailure(f"no space is left{where}", hint="free some, and run it again: nothing is half-written")
-            fail(full, as_json=bool(kwargs.get("as_json", False)))
+            fail(told, as_json=bool(kwargs.get("as_json", False)))
 
     return wrapped
 

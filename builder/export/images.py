@@ -11,10 +11,8 @@ from builder.core.errors import InputFailure, Problem
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
 from builder.store import oci
-from builder.store.shapes import SHAPES, Shape, VmConfig, reference
+from builder.store.shapes import LOCK_ANNOTATION, SHAPES, Shape, VmConfig, reference
 from builder.store.store import Store
-
-LOCK_ANNOTATION = "boss-builder.lock"
 
 
 @dataclass(frozen=True)

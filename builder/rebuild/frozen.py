@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event
 
 from builder.boot.images import images
 from builder.build.build import build
@@ -14,20 +15,21 @@ from builder.build.job import TIME_LIMIT
 from builder.core.digest import Digest
 from builder.core.errors import Failure, HostFailure, SpaceFailure, TimeLimitFailure
 from builder.core.files import is_full
-from builder.core.progress import NoProgress, Progress
+from builder.core.progress import Progress
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
+from builder.rebuild.check import check_image
 from builder.rebuild.differences import ImageAt, as_text, compare_images, summary
 from builder.rebuild.evidence import Shelf
 from builder.rebuild.model import Answer, Finding, finding, in_order
-from builder.rebuild.place import bring_inputs, check_image
+from builder.rebuild.place import Inputs
 from builder.rebuild.taxonomy import Cause
 from builder.rebuild.verdicts import judge_validation
 from builder.store import oci
-from builder.store.shapes import SHAPES, Shape
+from builder.store.shapes import LOCK_ANNOTATION, SHAPES, Shape
 from builder.store.store import Store
 from builder.toolbox.toolbox import Toolbox
-from builder.validation.validate import LOCK_ANNOTATION, Validation, validate
+from builder.validation.validate import Validation, validate
 
 OpenToolbox = Callable[[oci.Descriptor | None], Toolbox]
 
@@ -85,15 +87,18 @@ class Frozen:
         """
         asked = [shape for shape in self.lock.recipe.shapes if wanted is None or shape in wanted]
         shapes = {shape: _Shape(shape, stored=self._stored(shape)) for shape in SHAPES if shape in asked}
-        with _timed(shapes.values(), "check"):
-            bad = bring_inputs(self.lock, self.store, self.place, self.progress)
-        with ThreadPoolExecutor(1) as pool:  # the stored images are read while the others are built
-            checked = pool.submit(lambda: [self._check_stored(known) for known in shapes.values()])
-            if not bad:
-                self._build(shapes)
-            for known, found in zip(shapes.values(), checked.result(), strict=True):
-                known.findings += [*bad, *found]
-        if not bad:
+        failed: Failure | None = None
+        # inputs and stored images are read while images are built; a build looks at each input that it uses, too
+        with Inputs(self.lock, self.store, self.place) as inputs, self._stored_checked(shapes.values()) as checked:
+            if inputs.bring():
+                failed = self._build(shapes)
+            with self.progress.task("check inputs and stored images"):
+                bad, found = inputs.bad(), checked.result()
+        for known, of_stored in zip(shapes.values(), found, strict=True):
+            known.findings += [*bad, *of_stored]
+            known.seconds["check"] = inputs.seconds
+        if not bad:  # what was built counts only then
+            self._take(shapes, failed)
             for known in shapes.values():
                 if known.rebuilt is not None:
                     with _timed([known], "compare"):
@@ -113,26 +118,39 @@ class Frozen:
             return descriptor
         return descriptor if annotations.get(LOCK_ANNOTATION) == Digest.of(lock_file.encode(self.lock)) else None
 
-    def _check_stored(self, known: _Shape) -> tuple[Finding, ...]:
-        about = f"image {known.shape}"
+    @contextmanager
+    def _stored_checked(self, shapes: Collection[_Shape]) -> Iterator[Future[list[tuple[Finding, ...]]]]:
+        """Compare the blobs of stored images with their digests meanwhile; gives what is found of each."""
+        stop = Event()
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                yield pool.submit(lambda: [self._check_stored(known, stop) for known in shapes])
+            finally:
+                stop.set()
+
+    def _check_stored(self, known: _Shape, stop: Event) -> tuple[Finding, ...]:
         if known.stored is None:
             return ()
-        return check_image(self.store, known.stored, about, self.release, NoProgress())
+        return check_image(self.store, known.stored, f"image {known.shape}", self.release, stop)
 
     # -- build ---------------------------------------------------------------------------------------------------
 
-    def _build(self, shapes: Mapping[Shape, _Shape]) -> None:
-        """Build in the clean place; a failure is the finding of every shape that was not made."""
-        failed: Finding | None = None
+    def _build(self, shapes: Mapping[Shape, _Shape]) -> Failure | None:
+        """Build in the clean place; gives why not all was built."""
         with _timed(shapes.values(), "build"):
             try:
                 build(self.lock, self.place, self.open_toolbox, self.progress, list(shapes), time_limit=self.time_limit)
             except Failure as failure:
-                failed = self._build_failed(failure)
+                return failure
             except OSError as error:
                 if not is_full(error):
                     raise
-                failed = self._build_failed(SpaceFailure(f"no space is left for the build: {error.strerror}"))
+                return SpaceFailure(f"no space is left for the build: {error.strerror}")
+        return None
+
+    def _take(self, shapes: Mapping[Shape, _Shape], failure: Failure | None) -> None:
+        """Take what was built; a failure is the finding of every shape that was not made."""
+        failed = self._build_failed(failure) if failure else None
         made = images(self.place).get(self.release, {})
         for shape, known in shapes.items():
             known.rebuilt = made.get(shape)

@@ -14,7 +14,6 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
@@ -24,13 +23,13 @@ from builder.core.digest import DIGEST_PATTERN
 from builder.core.errors import InputFailure, Problem, WorkFailure
 from builder.core.files import sync_directory
 from builder.store import oci
+from builder.store.shapes import LOCK_ANNOTATION
 from builder.store.store import Store
 from builder.store.verify import MANIFEST_LIMIT
 
 HOUR = 3600.0
 DAY = 24 * HOUR
 GRACE_FLOOR = HOUR
-LOCK_ANNOTATION = "boss-builder.lock"
 MENTION = re.compile(rb"sha256:[0-9a-f]{64}")
 WAY_BACK = "boss-builder verify tells what is damaged, boss-builder repair --from COPY mends it"
 
@@ -180,7 +179,7 @@ class Garbage:
 
 def find(store: Store, grace: float, now: float) -> Garbage:
     """Find what `remove` would remove at a moment; changes nothing. Times are in seconds. Raises as `remove`."""
-    with _locked(store):
+    with store.locked():
         return _find(store, grace, now)
 
 
@@ -192,7 +191,7 @@ def remove(store: Store, grace: float, now: float) -> Garbage:
     """
     _check_grace(grace)
     reached(store)  # most of the reading, while others may still write: the file system has it at hand afterwards
-    with _locked(store):
+    with store.locked():
         garbage = _find(store, grace, now)
         for digest in garbage.blobs:
             store.blob_path(digest).unlink(missing_ok=True)
@@ -291,10 +290,3 @@ def _living_workspaces(store: Store) -> Iterator[str]:
             yield f"tmp/{path.name}"
         finally:
             os.close(descriptor)
-
-
-@contextmanager
-def _locked(store: Store) -> Iterator[None]:
-    with (store.path / ".lock").open("ab") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -24,6 +24,8 @@ VM_DISK = "application/vnd.boss-builder.vm.disk.v1.qcow2"
 RENDERED = "text/plain"
 """Media type of a rendered file that is kept beside an image."""
 
+LOCK_ANNOTATION = "boss-builder.lock"
+"""Digest of the lock that an image was made from: a blob of the store."""
 SHAPE_ANNOTATION = "boss-builder.shape"
 KEY_ANNOTATION = "boss-builder.key"
 """Digest of all that an image was made from and with; equal keys give equal images."""

@@ -16,11 +16,29 @@ import msgspec
 from builder.core import documents
 from builder.core.digest import CHUNK, Digest, digest_stream
 from builder.core.errors import HostFailure, InputFailure, Problem, WorkFailure
-from builder.core.files import remove_abandoned, sync_directory, write_atomically
+from builder.core.files import is_full, remove_abandoned, remove_unfinished, sync_directory, write_atomically
 from builder.store import oci
 
 BLOB_MODE = 0o444
 T = TypeVar("T")
+
+
+def _held_folder(folder: Path) -> int:
+    """Make a folder, and hold a lock on it by the descriptor that is given back."""
+    folder.mkdir(mode=0o755)
+    try:
+        folder.chmod(0o755)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except BaseException:
+        os.close(descriptor)
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return descriptor
 
 
 class Store:
@@ -35,6 +53,7 @@ class Store:
         self.path = path
         self._blobs = path / "blobs" / "sha256"
         self._index = path / "index.json"
+        self._layout = path / "oci-layout"
         self._temporary = path / "tmp"
 
     # -- the folder ---------------------------------------------------------------------------------------------
@@ -44,20 +63,29 @@ class Store:
         try:
             self._blobs.mkdir(parents=True, exist_ok=True)
             self._temporary.mkdir(exist_ok=True)
-            layout = self.path / "oci-layout"
-            if not layout.exists():
-                write_atomically(layout, documents.compact({"imageLayoutVersion": oci.LAYOUT_VERSION}))
-            with self._locked():
-                if not self._index.exists():
-                    write_atomically(self._index, documents.readable(oci.Index()))
+            if not (self._layout.exists() and self._index.exists()):
+                self._begin()
         except OSError as error:
+            if is_full(error):
+                raise
             raise HostFailure(
                 f"the store {self.path} can not be written: {error.strerror}",
                 hint="name another folder with --store, or make this one writable",
             ) from error
 
+    def _begin(self) -> None:
+        """Write the files of an empty store, after the folders that they stand for are on the disk."""
+        with self.locked():
+            for folder in (self._blobs.parent, self.path, self.path.parent):
+                sync_directory(folder)
+            if not self._layout.exists():
+                write_atomically(self._layout, documents.compact({"imageLayoutVersion": oci.LAYOUT_VERSION}))
+            if not self._index.exists():
+                write_atomically(self._index, documents.readable(oci.Index()))
+
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """Hold the lock under which the index changes, and garbage is removed. The folder is a store already."""
         with (self.path / ".lock").open("ab") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
@@ -70,12 +98,9 @@ class Store:
         """
         self.create()
         folder = self._temporary / f"{purpose}-{secrets.token_hex(6)}"
-        with self._locked():  # nobody may take the folder for an abandoned one before its lock is held
+        with self.locked():  # nobody may take the folder for an abandoned one before its lock is held
             self._sweep()
-            folder.mkdir(mode=0o755)
-            folder.chmod(0o755)
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            descriptor = _held_folder(folder)
         try:
             yield folder
         finally:
@@ -83,8 +108,10 @@ class Store:
             os.close(descriptor)
 
     def _sweep(self) -> None:
-        """Remove the folders of killed processes; the store's lock is held."""
+        """Remove what killed processes left: their folders, files that were to be the index. The lock is held."""
         remove_abandoned(path for path in self._temporary.iterdir() if not path.name.startswith("keep-"))
+        for target in (self._layout, self._index):  # both are written under the lock alone
+            remove_unfinished(target)
 
     def kept_folder(self, name: str) -> Path:
         """Give a folder for partial downloads that outlives a killed process (and is no part of the archive)."""
@@ -226,7 +253,7 @@ class Store:
             others = (d for d in kept if d.annotations.get(oci.REF_NAME) != reference)
             return tuple(sorted((*others, descriptor), key=lambda d: d.annotations.get(oci.REF_NAME, d.digest)))
 
-        self._edit_index(edit)
+        self.edit_index(edit)
         return descriptor
 
     def put_empty_config(self) -> oci.Descriptor:
@@ -235,18 +262,31 @@ class Store:
 
     def remove_reference(self, reference: str) -> None:
         """Take a reference out of the index; blobs stay."""
-        self._edit_index(lambda kept: tuple(d for d in kept if d.annotations.get(oci.REF_NAME) != reference))
+        self.edit_index(lambda kept: tuple(d for d in kept if d.annotations.get(oci.REF_NAME) != reference))
 
-    def _edit_index(self, edit: Callable[[tuple[oci.Descriptor, ...]], tuple[oci.Descriptor, ...]]) -> None:
+    def edit_index(self, edit: Callable[[tuple[oci.Descriptor, ...]], tuple[oci.Descriptor, ...]]) -> bool:
+        """Change the references under the lock: `edit` is given what there is, and gives what there is to be.
+
+        Tells whether that was a change. Whatever `edit` raises leaves the index as it is.
+        """
         self.create()
-        with self._locked():
+        with self.locked():
+            self._sweep()
             before = self.index()
             after = edit(before.manifests)
-            if after != before.manifests:
-                write_atomically(
-                    self._index,
-                    documents.readable(oci.Index(manifests=after, annotations=before.annotations)),
-                )
+            if after == before.manifests:
+                sync_directory(self.path)  # whoever wrote it may have been killed before it was on the disk
+                return False
+            self.write_index(documents.readable(oci.Index(manifests=after, annotations=before.annotations)))
+            return True
+
+    def write_index(self, data: bytes) -> None:
+        """Replace the index, whole, while the lock is held (`locked`); first all blobs are on the disk by name.
+
+        A blob that was there already may be another writer's, who was killed between its rename and its sync.
+        """
+        sync_directory(self._blobs)
+        write_atomically(self._index, data)
 
     def index(self) -> oci.Index:
         """What the store holds. An absent store is an empty one; a damaged index is an InputFailure."""

@@ -34,7 +34,11 @@ def verify(store: Store, progress: Progress | None = None) -> tuple[Problem, ...
             if not stat.S_ISREG(path.lstat().st_mode) or not DIGEST_PATTERN.fullmatch(expected):
                 problems.append(Problem(f"{path} is no blob", hint="nothing but blobs belongs there; move it away"))
                 continue
-            digest, size = digest_file(path)
+            try:
+                digest, size = digest_file(path)
+            except OSError as error:
+                problems.append(Problem(f"{path} can not be read: {error.strerror}", hint="look at the disk"))
+                continue
             task.advance(size)
             if digest != expected:
                 damaged.add(expected)
@@ -58,6 +62,8 @@ def _incomplete(store: Store, descriptor: oci.Descriptor, damaged: set[str]) -> 
         return
     try:
         manifest = documents.decode(store.blob_path(descriptor.digest).read_bytes(), oci.Manifest)
+    except OSError:  # which is told of the blob
+        return
     except msgspec.DecodeError as error:
         yield Problem(f"{name}: {descriptor.digest} is no manifest: {error}", hint="build or freeze it again")
         return

@@ -23,7 +23,7 @@ from builder.lock.model import Lock
 from builder.physics.model import Judgement
 from builder.recipe.notes import reference_stand_ins, stand_ins
 from builder.store import oci
-from builder.store.shapes import SHAPES, Shape
+from builder.store.shapes import LOCK_ANNOTATION, SHAPES, Shape
 from builder.store.store import Store
 from builder.validation.evidence import as_json, as_junit, as_text
 from builder.validation.outcome import EVIDENCE_VERSION, Evidence, ImageId, State, Suite, Totals, Unjudged, overall
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from builder.validation.physics import Physics
 
 VALIDATION_TYPE = "application/vnd.boss-builder.validation.v1"
-LOCK_ANNOTATION = "boss-builder.lock"
 STATE_ANNOTATION = "boss-builder.validation.state"
 SUITE_KEY = "validation.suite"
 BOOT = "boot"

@@ -20,12 +20,13 @@ from builder.lock.model import Blob, Lock, Source
 from builder.recipe.fields import FileRef
 from builder.recipe.validation import Observable
 from builder.store import oci
+from builder.store.shapes import LOCK_ANNOTATION
 from builder.store.store import Store
 from builder.validation.outcome import State as SuiteState
 from builder.validation.physics import judge
 from builder.validation.results import store_results
 from builder.validation.samples import GUEST_FOLDER, RESULT_LIMIT, SampleRun, events_of, run_sample, run_samples
-from builder.validation.validate import LOCK_ANNOTATION, images_to_judge, validate
+from builder.validation.validate import images_to_judge, validate
 from tests.unit.validation.measured import (
     EVENTS,
     GOOD,

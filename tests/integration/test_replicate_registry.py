@@ -27,7 +27,7 @@ from builder.core import documents
 from builder.core.errors import InputFailure, WorkFailure
 from builder.core.progress import NoProgress
 from builder.store import oci
-from builder.store.garbage import LOCK_ANNOTATION
+from builder.store.shapes import LOCK_ANNOTATION
 from builder.store.store import Store
 from builder.store.verify import verify
 

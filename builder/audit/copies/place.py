@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 from builder.core import documents
 from builder.core.digest import Digest, digest_stream
 from builder.core.errors import HostFailure, SpaceFailure, WorkFailure
-from builder.core.files import is_full, sync_directory, write_atomically
+from builder.core.files import is_full, sync_directory
 from builder.store import oci
 from builder.store.store import Store
 
@@ -105,7 +104,7 @@ def add_references(store: Store, descriptors: Iterable[oci.Descriptor], needs: M
     Raises Lacking where something is not.
     """
     added = tuple(descriptors)
-    with _locked(store):
+    with store.locked():
         for descriptor in added:
             for digest in (descriptor.digest, *needs.get(descriptor.digest, ())):
                 if not store.has(digest):
@@ -114,7 +113,7 @@ def add_references(store: Store, descriptors: Iterable[oci.Descriptor], needs: M
         after = merged(before, added)
         if after == before:
             return False
-        write_atomically(store.path / "index.json", documents.readable(after))
+        store.write_index(documents.readable(after))
         return True
 
 
@@ -132,17 +131,10 @@ def merged(index: oci.Index, added: Iterable[oci.Descriptor]) -> oci.Index:
 def replace_index(store: Store, data: bytes, now: datetime) -> Path | None:
     """Write another index in the place of a damaged one; gives where that is kept."""
     path = store.path / "index.json"
-    with _locked(store):
+    with store.locked():
         aside = set_aside(store, path, now) if os.path.lexists(path) else None
-        write_atomically(path, data)
+        store.write_index(data)
     return aside
-
-
-@contextmanager
-def _locked(store: Store) -> Iterator[None]:
-    with (store.path / ".lock").open("ab") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 class Folder:

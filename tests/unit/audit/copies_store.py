@@ -7,7 +7,7 @@ from pathlib import Path
 
 from builder.core import documents
 from builder.store import oci
-from builder.store.garbage import LOCK_ANNOTATION
+from builder.store.shapes import LOCK_ANNOTATION
 from builder.store.store import Store
 
 

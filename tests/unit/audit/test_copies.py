@@ -21,7 +21,7 @@ from builder.core.digest import Digest
 from builder.core.errors import InputFailure, WorkFailure
 from builder.core.progress import NoProgress
 from builder.store import oci
-from builder.store.garbage import LOCK_ANNOTATION
+from builder.store.shapes import LOCK_ANNOTATION
 from builder.store.store import Store
 from builder.store.verify import verify
 from tests.unit.audit.copies_store import archive_files, blob, damage, small_store, snapshot

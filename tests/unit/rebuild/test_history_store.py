@@ -147,7 +147,7 @@ def test_a_missing_manifest_or_one_that_names_no_digest_is_told(store: Store) ->
     )
     name = {oci.REF_NAME: f"rebuild/{RELEASE}/x"}
     foreign = oci.Descriptor(media_type=oci.MANIFEST, digest=store.put(data), size=len(data), annotations=name)
-    store._edit_index(lambda kept: (*kept, foreign))
+    store.edit_index(lambda kept: (*kept, foreign))
     found = history.read(store, RELEASE)
     assert found.runs == (good,)
     assert len(found.problems) == 2

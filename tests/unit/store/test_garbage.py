@@ -15,7 +15,8 @@ from builder.core import documents
 from builder.core.digest import Digest
 from builder.core.errors import InputFailure, WorkFailure
 from builder.store import oci
-from builder.store.garbage import DAY, HOUR, LOCK_ANNOTATION, Reach, _unreached, find, manifest_of, reached, remove
+from builder.store.garbage import DAY, HOUR, Reach, _unreached, find, manifest_of, reached, remove
+from builder.store.shapes import LOCK_ANNOTATION
 from builder.store.store import Store
 from builder.store.verify import verify
 
