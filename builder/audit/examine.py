@@ -128,6 +128,8 @@ class _Work:
     index: top.IndexFile = field(default_factory=top.IndexFile)
     seen: dict[str, str] | None = None
     """The references that the record is to have; None where it has them."""
+    was_compared: bool = False
+    """Whether the references were compared with the record."""
 
     @contextmanager
     def reading(self, about: str) -> Iterator[None]:
@@ -158,17 +160,24 @@ def audit(
     _structure(work)
     try:
         with log.writing(store.path) as folder:
+            _compare_references(work, folder)
             report.events = _write(work, folder, clock())
     except (HostFailure, FoundFailure) as failure:
         report.not_logged = failure.problems[0].message
+    if not work.was_compared:
+        with work.reading(log.FOLDER), log.reading(store.path) as folder:
+            _compare_references(work, folder)
     return report
 
 
-def _record(work: _Work, name: str) -> Path | None:
-    """Find a record that can be trusted."""
+def _record(work: _Work, folder: Path, name: str, events: Sequence[Event]) -> Path | None:
+    """Find a record that can be trusted; `events` are those of the present log, and the lock is held.
+
+    Other audits write records and log while this one reads blobs: a record is judged by the log that belongs to it.
+    """
     found: Path | AuditProblem | None = None
     with work.reading(f"{log.FOLDER}/{name}"):
-        found = record.find(log.folder_of(work.store.path), name, work.state.events)
+        found = record.find(folder, name, events)
     if not isinstance(found, AuditProblem):
         return found
     work.report.add([found])
@@ -191,13 +200,7 @@ def _blobs(work: _Work, progress: Progress, workers: int) -> None:
     blobs = fixity.Blobs()
     with work.reading("blobs/sha256"):
         blobs = fixity.scan(folder, is_wanted)
-    path = _record(work, known_digests.NAME)
-    try:
-        known = KnownDigests(path)
-    except ValueError as error:
-        _no_record(work, known_digests.NAME, error)
-        known = KnownDigests(None)
-    with known, progress.task("audit", blobs.size) as task:
+    with _known_digests(work) as known, progress.task("audit", blobs.size) as task:
         work.checked = fixity.check(folder, blobs, known, task, quick=work.asked.quick, workers=workers)
     work.listed = str(blobs.list_digest())
     checked, report = work.checked, work.report
@@ -206,6 +209,17 @@ def _blobs(work: _Work, progress: Progress, workers: int) -> None:
     report.blobs, report.size, report.quick, report.new = (
         checked.number, checked.size, checked.quick, checked.new_number,
     )  # fmt: skip
+
+
+def _known_digests(work: _Work) -> KnownDigests:
+    """Open the record of digests; one that can not be trusted knows nothing."""
+    with work.reading(f"{log.FOLDER}/{known_digests.NAME}"), log.reading(work.store.path) as folder:
+        path = _record(work, folder, known_digests.NAME, log.read_locked(folder).events)
+        try:
+            return KnownDigests(path)
+        except ValueError as error:
+            _no_record(work, known_digests.NAME, error)
+    return KnownDigests(None)
 
 
 def _selection(work: _Work) -> Callable[[str], bool]:
@@ -242,22 +256,36 @@ def _structure(work: _Work) -> None:
             structure.examine(descriptor)
             report.references += 1
     report.add(structure.problems)
-    if work.index.digest and (work.index.index.manifests or not work.index.problems):
-        _remember_references(work, {name: str(one.digest) for name, one in work.index.references().items()})
 
 
-def _remember_references(work: _Work, present: dict[str, str]) -> None:
+def _compare_references(work: _Work, folder: Path) -> None:
+    """Compare the present references with the record of the last audit; the lock is held.
+
+    The index is read anew: another audit may have recorded since what this one did not see.
+    """
+    work.was_compared = True
+    index = top.IndexFile()
+    with work.reading(top.INDEX):
+        index = top.read_index(work.store)
+    work.report.add(index.problems)
+    if index.digest and (index.index.manifests or not index.problems):
+        _remember_references(work, folder, index)
+
+
+def _remember_references(work: _Work, folder: Path, index: top.IndexFile) -> None:
     """Miss references that the last audit saw; what is missed stays in the record, so that it is told again."""
-    path = _record(work, known_references.NAME)
+    events = log.read_locked(folder).events
+    present = {name: str(one.digest) for name, one in index.references().items()}
+    path = _record(work, folder, known_references.NAME, events)
     try:
         known = {} if path is None else known_references.read(path)
     except ValueError as error:
         _no_record(work, known_references.NAME, error)
         return
-    missed = tuple(known_references.compare(known, present, known_references.deleted(work.state.events)))
+    missed = tuple(known_references.compare(known, present, known_references.deleted(events)))
     work.report.add(missed)
     seen = present | {one.about: known[one.about] for one in missed}
-    work.seen = None if seen == known or known_references.NAME in work.broken or work.index.problems else seen
+    work.seen = None if seen == known or known_references.NAME in work.broken or index.problems else seen
 
 
 def _write(work: _Work, folder: Path, now: datetime) -> tuple[Event, ...]:

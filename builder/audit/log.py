@@ -118,6 +118,12 @@ class State:
     """Digests of the lines after the last event: torn lines that were ended, and that no event tells of yet."""
     torn: bool = False
     """Whether the last line has no end."""
+    lines: tuple[Digest, ...] = ()
+    """Digests of the whole lines, whatever they are."""
+
+    def last_at(self, count: int) -> Digest | None:
+        """Give what a head of so many lines would name; None where the log is shorter."""
+        return NOTHING if count == 0 else self.lines[count - 1] if 0 < count <= len(self.lines) else None
 
 
 NEW = State((), (), (), Head(count=0, last=str(NOTHING)))
@@ -131,14 +137,22 @@ def folder_of(store: Path) -> Path:
 
 def read(store: Path) -> State:
     """Read and check a store's log; one that was never begun is well. Raises OSError where it can not be read."""
+    with reading(store) as folder:
+        return read_locked(folder)
+
+
+@contextmanager
+def reading(store: Path) -> Iterator[Path]:
+    """Keep others from writing a store's audit folder meanwhile; gives the folder. Raises OSError."""
     folder = folder_of(store)
     try:
         lock = (folder / LOCK).open("rb")
     except FileNotFoundError:  # nobody has written yet, or it is a copy without it
-        return read_locked(folder)
+        yield folder
+        return
     with lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
-        return read_locked(folder)
+        yield folder
 
 
 def read_locked(folder: Path) -> State:
@@ -175,7 +189,13 @@ def judge(log: bytes | None, head: bytes | None) -> State:
     elif not problems and said is not None and said != chain.head:
         notes.append(AuditProblem(Code.LOG_AHEAD, f"line {chain.head.count}"))
     return State(
-        tuple(chain.events), tuple(problems), tuple(notes), chain.head, tuple(chain.fragments), torn=bool(rest)
+        tuple(chain.events),
+        tuple(problems),
+        tuple(notes),
+        chain.head,
+        tuple(chain.fragments),
+        torn=bool(rest),
+        lines=tuple(digests),
     )
 
 

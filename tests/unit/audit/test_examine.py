@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -18,14 +19,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.audit import log
-from builder.audit.examine import Part
+from builder.audit.examine import Asked, Part, audit
 from builder.audit.log import EventType, Happening, Outcome
 from builder.audit.problems import TABLE, Code
 from builder.core import documents
 from builder.core.errors import ExitCode, InputFailure
+from builder.core.progress import NoProgress, Task
 from builder.store import oci
 from builder.store.store import Store
-from tests.unit.audit.archive import NOW, RELEASES, archive, codes, examined, put_evidence, put_image, released
+from tests.unit.audit.archive import NOW, RELEASES, Clock, archive, codes, examined, put_evidence, put_image, released
 from tests.unit.validation.measured import damage
 
 FLIPS = 600
@@ -535,7 +537,7 @@ def test_audits_at_once_lose_nothing(unaudited):
         import sys
         from pathlib import Path
         from builder.store.store import Store
-        from builder.audit.examine import Part
+        from builder.audit.examine import Asked, Part, audit
         from tests.unit.audit.archive import examined
         for number in (1, 2, 3):
             report = examined(Store(Path(sys.argv[1])), part=Part(number, 3) if sys.argv[2] == "part" else None)
@@ -549,3 +551,47 @@ def test_audits_at_once_lose_nothing(unaudited):
     assert [process.wait() for process in running] == [0, 0, 0]
     report = examined(unaudited, quick=True)
     assert (report.problems, report.quick) == ((), report.blobs)
+
+
+class Overtaken(NoProgress):
+    """Progress of an audit that does something else, to its end, once it has begun to read blobs."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self._meanwhile = meanwhile
+
+    @contextmanager
+    def task(self, title: str, total: int = 0, unit: str = "B") -> Iterator[Task]:
+        with super().task(title, total, unit) as task:
+            yield task
+        self._meanwhile()
+
+
+def first_audit(store: Store) -> None:
+    assert examined(store).problems == ()
+
+
+def audit_of_more(store: Store) -> None:
+    """A build of another release, whose references and blobs are new, and an audit that records them."""
+    released(store, "1.2")
+    assert examined(store).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("fixture", "meanwhile"), [("unaudited", first_audit), ("store", audit_of_more)], ids=["the first", "a later one"]
+)
+def test_an_audit_that_another_one_overtakes_does_not_take_its_records_for_damaged(request, fixture, meanwhile):
+    store: Store = request.getfixturevalue(fixture)
+    report = audit(store, Asked(), Overtaken(lambda: meanwhile(store)), Clock(), 2)
+    assert (report.problems, report.not_logged) == ((), "")
+    recorded = json.loads((store.path / "audit/references.json").read_bytes())
+    assert recorded == {name: one.digest for name, one in store.references().items()}
+    assert examined(store, quick=True).problems == ()
+
+
+def test_an_audit_misses_what_another_one_recorded_and_somebody_took_out_meanwhile(store):
+    def meanwhile() -> None:
+        audit_of_more(store)
+        store.remove_reference("inputs/tiny-1.2")
+
+    report = audit(store, Asked(), Overtaken(meanwhile), Clock(), 2)
+    assert [(one.code, one.about) for one in report.problems] == [(Code.REFERENCE_GONE, "inputs/tiny-1.2")]
