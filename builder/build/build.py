@@ -13,7 +13,7 @@ from builder.build.sif_image import build_sif
 from builder.build.stages import build_stages
 from builder.build.vm_image import build_vm
 from builder.core.digest import Digest
-from builder.core.errors import Failure, InputFailure
+from builder.core.errors import Failure, InputFailure, Problem
 from builder.core.progress import Progress
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
@@ -41,7 +41,8 @@ def locked(loaded: LoadedRecipe) -> Lock:
     release = loaded.recipe.full_name
     lock = lock_file.read(path)
     if lock is None:
-        raise InputFailure(f"{release} is not frozen: there is no {path}", hint=f"boss-builder freeze {release}")
+        missing = Problem(f"{release} is not frozen: there is no {path}", f"boss-builder freeze {release}")
+        raise InputFailure(missing, *loaded.unset())
     for file in loaded.files:
         then = lock.recipe_files.get(file.parent.name)
         if then is None or then.digest != Digest.of(file.read_bytes()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,8 @@ def command(releases: tuple[str, ...], recipes: Path, variables: tuple[str, ...]
     """Read recipes, and what they extend, and report every mistake at once.
 
     RELEASE is a name under recipes/, or a path to a recipe or its folder; without one, all recipes are checked, bases
-    included. Exit code 0: all well; 2: there are mistakes.
+    included. Variables that must be set before a release is frozen are named. Exit code 0: all well; 2: there are
+    mistakes.
     """
     from builder.recipe.find import find, names
     from builder.recipe.load import examine_all
@@ -58,13 +59,32 @@ def command(releases: tuple[str, ...], recipes: Path, variables: tuple[str, ...]
 
 def _show(examined: Sequence[Examined], problems: Sequence[Problem], *, as_json: bool) -> None:
     if as_json:
-        rows = [{"name": one.name, "base": one.is_base, "well": not one.problems} for one in examined]
+        rows = [
+            {
+                "name": one.name,
+                "base": one.is_base,
+                "well": not one.problems,
+                "to_set": [{"name": v.name, "description": v.description, "example": v.example} for v in one.to_set],
+            }
+            for one in examined
+        ]
         show_json({"recipes": rows, "problems": [problem_as_json(problem) for problem in problems]})
         return
     for one in examined:
         if not one.problems:
             click.echo(f"{one.name}: well" + (" (a base)" if one.is_base else ""))
+            for line in _to_set(one):
+                click.echo(line)
     for problem in problems:
         click.echo(str(problem), err=True)
     if problems:
         click.echo(f"{len(problems)} error{'s' if len(problems) > 1 else ''}; nothing was done.", err=True)
+
+
+def _to_set(one: Examined) -> Iterator[str]:
+    """Say which variables the librarian must set."""
+    if one.to_set:
+        count = "a variable has" if len(one.to_set) == 1 else f"{len(one.to_set)} variables have"
+        yield f"  {count} only an example, and must be set before it is frozen (--var NAME=VALUE):"
+    for variable in one.to_set:
+        yield f"    {variable.name}: {variable.description or variable.wanted}; as in {variable.example}"

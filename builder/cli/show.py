@@ -33,7 +33,8 @@ def command(release: str, recipes: Path, variables: tuple[str, ...], as_json: bo
     """Print a release's recipe as it is understood: evaluated, with what it inherits and every default.
 
     RELEASE is a name under recipes/, or a path to a recipe or its folder. The text is HCL; a path of a recipe that this
-    one extends is marked with a comment. Documents (release notes, papers) are listed with the rest.
+    one extends is marked with a comment, and so is a value for which only an example stands. Documents (release notes,
+    papers) are listed with the rest; the components that BOSS was built with, and where that is known from, in a table.
     """
     from builder.recipe.find import find
     from builder.recipe.load import load
@@ -42,6 +43,6 @@ def command(release: str, recipes: Path, variables: tuple[str, ...], as_json: bo
 
     loaded = load(find(release, recipes), from_words(variables), os.environ)
     if as_json:
-        show_json(as_document(loaded.recipe))
+        show_json(as_document(loaded))
     else:
-        click.echo(as_text(loaded.recipe), nl=False)
+        click.echo(as_text(loaded), nl=False)

@@ -63,9 +63,10 @@ def freeze(
     the present one; it is called only when something must be resolved. `environment` holds the password of the server
     that a bookkeeping comes from.
 
-    Raises InputFailure for a bad input, WorkFailure where the network or the disk fails, HostFailure where the host
-    lacks what freezing needs.
+    Raises InputFailure for a bad input, or a variable for which only an example stands, WorkFailure where the network or
+    the disk fails, HostFailure where the host lacks what freezing needs.
     """
+    loaded.check_is_set()
     lock_path = loaded.files[0].with_name(lock_file.NAME)
     before = lock_file.read(lock_path)
     with _one_freeze_at_a_time(store, progress) as kept, store.workspace("freeze") as workspace:

@@ -63,6 +63,8 @@ class Decoder:
         self._sources = sources
         self._problems = problems
         self.places: dict[Place, Location] = {}
+        self.behind: dict[Place, frozenset[str]] = {}
+        """For each attribute the variables that its value comes from."""
         self._checks = Checks(evaluator, problems, complete=complete and not is_base)
 
     def _refuse(self, at: Location, message: str, hint: str = "") -> Value:
@@ -123,11 +125,11 @@ class Decoder:
 
     def attribute(self, given: syntax.Attribute | None, kind: AttributeType, block: syntax.Block, path: Place) -> Any:
         """Decode an attribute; UNSET where it is left out (or null) and has a default."""
-        before = set(self._evaluator.used)
+        self._evaluator.behind.clear()
         value = None if given is None else self._evaluator.value(given.value)
-        for root, name in self._evaluator.used - before:
-            if root == "var":
-                self.wanted.setdefault(name, _word_for(kind.kind))
+        self.behind[path] = frozenset(self._evaluator.behind)
+        for name in self.behind[path]:
+            self.wanted.setdefault(name, _word_for(kind.kind))
         if given is None or value is None:
             if kind.required:
                 return self._missing(block.at, f'missing attribute "{kind.name}" in {block}', _how_to_add(kind))

@@ -52,7 +52,9 @@ class Evaluator:
         self._known: dict[tuple[str, str], Value] = {}
         self._under_way: list[tuple[str, str]] = []
         self._depth = 0
-        self.used: set[tuple[str, str]] = set()
+        self.behind: set[str] = set()
+        """The variables that any value evaluated since this was last cleared comes from, through others too."""
+        self._behind: dict[tuple[str, str], frozenset[str]] = {}
 
     def value(self, expression: syntax.Expression) -> Value:
         """Evaluate an expression; UNKNOWN where a problem stands in the way."""
@@ -167,8 +169,10 @@ class Evaluator:
         """Evaluate `root.name`, once; `at` is where it is said."""
         at = at or Location("")
         key = (root, name)
-        self.used.add(key)
+        if root == "var":
+            self.behind.add(name)
         if key in self._known:
+            self.behind |= self._behind.get(key, frozenset())
             return self._known[key]
         definition = self._scope[root].get(name)
         if definition is None and not self._complete:
@@ -194,7 +198,10 @@ class Evaluator:
             self._known[key] = definition.value
             return definition.value
         self._under_way.append(key)
+        before, self.behind = self.behind, set()
         value = self.value(definition.expression)
+        self._behind[key] = frozenset(self.behind)
+        self.behind |= before
         self._under_way.pop()
         return self._known.setdefault(key, value)
 

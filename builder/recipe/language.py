@@ -161,6 +161,9 @@ class _Variable(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(pattern=fields.VARIABLE, description="letters, digits and _, the first not a digit")]
     description: Annotated[str, Meta(description="what it is, for whoever must set it")] = ""
     default: Annotated[Any, Meta(description="the value where none is set")] = None
+    example: Annotated[
+        Any, Meta(description="what `check` and `show` take where there is neither; nothing is frozen with it")
+    ] = None
 
 
 @cache

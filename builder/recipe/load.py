@@ -31,6 +31,25 @@ _PART_OF_OS = ("family", "version", "architecture")
 
 
 @dataclass(frozen=True)
+class ToSet:
+    """A variable that has no value, and that a recipe needs: an example stands for it."""
+
+    name: str
+    description: str
+    example: Value
+    wanted: str
+    """What it is used as, in a word: URL, PATH, DATE."""
+    at: Location
+
+    def problem(self) -> Problem:
+        """Say that it must be set, and how."""
+        what = f": {self.description}" if self.description else ""
+        return Problem(
+            f'variable "{self.name}" has no value, only an example{what}', _how_to_set(self.name, self.wanted), self.at
+        )
+
+
+@dataclass(frozen=True)
 class LoadedRecipe:
     """A recipe that is right, and where it came from."""
 
@@ -40,6 +59,23 @@ class LoadedRecipe:
     files: tuple[Path, ...]
     """Every recipe.hcl that was read: the recipe itself, then what it extends."""
     _places: Mapping[Place, Location] = field(repr=False, compare=False)
+    to_set: tuple[ToSet, ...] = ()
+    """The variables for which only examples stand."""
+    _behind: Mapping[Place, frozenset[str]] = field(repr=False, compare=False, default_factory=dict)
+
+    def examples_behind(self, path: Place) -> tuple[str, ...]:
+        """Name the variables without a value whose examples an attribute's value comes from."""
+        behind = self._behind.get(path, frozenset())
+        return tuple(one.name for one in self.to_set if one.name in behind)
+
+    def unset(self) -> tuple[Problem, ...]:
+        """Say which variables must be set before this is frozen, and how."""
+        return tuple(one.problem() for one in self.to_set)
+
+    def check_is_set(self) -> None:
+        """Raise InputFailure with every variable for which only an example stands."""
+        if self.to_set:
+            raise InputFailure(*self.unset())
 
     def resolve(self, ref: FileRef) -> Path:
         """Give the path of a file or folder that the recipe names."""
@@ -73,6 +109,11 @@ class Examined(msgspec.Struct, frozen=True):
     """Sorted by file and position."""
     variables: tuple[str, ...]
     """The variables that it declares."""
+
+    @property
+    def to_set(self) -> tuple[ToSet, ...]:
+        """The variables that must be set before it is frozen; of a release without problems."""
+        return self.loaded.to_set if self.loaded else ()
 
     def unknown_variables(self, variables: Mapping[str, str]) -> tuple[Problem, ...]:
         """Name what is set with --var and not declared."""
@@ -141,6 +182,7 @@ class _Loading:
         self.environment = environment
         self.problems: list[Problem] = []
         self.complete = True
+        self.only_examples: set[str] = set()
         self.sources: dict[str, Source] = {}
         self.first = Source(str(path), Path(os.path.abspath(path)))  # noqa: PTH100 - `..` goes, links stay
         self.recipes = self.first.folder.parent
@@ -239,9 +281,9 @@ class _Loading:
         decoder = Decoder(evaluator, self.sources, self.problems, complete=self.complete, is_base=is_base)
         blocks = {k: v for k, v in top_level().items() if k not in {"base", "variable", "locals"}}
         if is_base:
-            blocks = {k: v for k, v in blocks.items() if k != "release"}
-            if not any(block.type == "package" for block in body.blocks):
-                del blocks["package"]
+            there = {block.type for block in body.blocks}
+            left_to_others = {"release"} | ({"package", "os"} - there)
+            blocks = {k: v for k, v in blocks.items() if k not in left_to_others}
         if head is None:
             blocks.pop("release")  # reported
         at = head.at if head else Location(self.first.shown, 1, 1)
@@ -260,12 +302,24 @@ class _Loading:
             return None
         files = tuple(source.path for source in self.sources.values())
         places = {(): Location(self.first.shown)} | decoder.places
-        return LoadedRecipe(Recipe(**values), self.recipes, files, places)
+        to_set = self.to_set(body, decoder, evaluator)
+        return LoadedRecipe(Recipe(**values), self.recipes, files, places, to_set, decoder.behind)
+
+    def to_set(self, body: syntax.Body, decoder: Decoder, evaluator: Evaluator) -> tuple[ToSet, ...]:
+        """Give the variables that are used and have only an example."""
+        found = []
+        used = {name for path, names in decoder.behind.items() if path[0] != "variable" for name in names}
+        for block in body.blocks:
+            name = block.labels[0].text if block.type == "variable" and block.labels else ""
+            if name in used and name in self.only_examples:
+                said = {a.name: evaluator.value(a.value) for a in block.body.attributes}
+                wanted = decoder.wanted.get(name, "VALUE")
+                found.append(ToSet(name, said.get("description") or "", said["example"], wanted, block.at))
+        return tuple(found)
 
     def report_missing(self, missing: list[tuple[str, Location]], decoder: Decoder) -> None:
         for name, at in missing:
-            wanted = decoder.wanted.get(name, "VALUE")
-            hint = f"set it with --var {name}={wanted}, {PREFIX}{name}, or a default"
+            hint = _how_to_set(name, decoder.wanted.get(name, "VALUE"))
             self.problems.append(Problem(f'variable "{name}" has no value', hint, at))
 
     def scope(
@@ -301,17 +355,27 @@ class _Loading:
 
     def variable(self, block: syntax.Block, missing: list[tuple[str, Location]], *, is_base: bool) -> Definition:
         name = block.labels[0].text
-        default = next((a.value for a in block.body.attributes if a.name == "default"), None)
+        said = {a.name: a.value for a in block.body.attributes}
+        default, example = said.get("default"), said.get("example")
         outside = from_outside(name, self.variables, self.environment)
         if outside is None:
+            if default is None and example is not None:
+                self.only_examples.add(name)
+                default = example
             if default is None and not is_base:
                 missing.append((name, block.at))
             return Definition() if default is None else Definition(default)
-        value = _like(outside[0], default)
+        like = example if default is None else default
+        value = _like(outside[0], like)
         if value is UNKNOWN:
-            message = f'{outside[1]} must be {_wanted_like(default)}, not "{outside[0]}"'
-            self.problems.append(Problem(message, "its default is of that kind", block.at))
+            message = f'{outside[1]} must be {_wanted_like(like)}, not "{outside[0]}"'
+            hint = f"its {'example' if default is None else 'default'} is of that kind"
+            self.problems.append(Problem(message, hint, block.at))
         return Definition(value=value)
+
+
+def _how_to_set(name: str, wanted: str) -> str:
+    return f"set it with --var {name}={wanted}, {PREFIX}{name}, or a default"
 
 
 def _head(body: syntax.Body | None) -> syntax.Block | None:

@@ -133,6 +133,17 @@ class ExternalLibrary(Block, frozen=True, kw_only=True):
     environment: Environment = field(default_factory=dict)
 
 
+class Component(Block, frozen=True, kw_only=True):
+    """`component "NAME" { ... }`: a part that BOSS was built with, told for readers; nothing is fetched for it."""
+
+    labels: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: Name
+    version: Name
+    known_from: Annotated[str, Meta(min_length=1, description="where this can be read, or that it can not")]
+    part_of: Annotated[str, Meta(description="what brings it, as in `ExternalLib`")] = ""
+
+
 class Package(Block, frozen=True, kw_only=True):
     """`package "boss" { ... }`: the software that is preserved."""
 
@@ -169,6 +180,7 @@ class Recipe(Block, frozen=True, kw_only=True):
     package: Package
     puppet: Puppet | None = None
     external_library: tuple[ExternalLibrary, ...] = ()
+    component: tuple[Component, ...] = ()
     bookkeeping: Bookkeeping | None = None
     document: tuple[Document, ...] = ()
     image: Annotated[tuple[Image, ...], Meta(min_length=1)] = (OciImage(),)

@@ -10,13 +10,19 @@ import msgspec
 from builder.recipe.fields import FileRef
 from builder.recipe.language import EXTENDS, BlockType, top_level
 from builder.recipe.layout import formatted
-from builder.recipe.model import Recipe
+from builder.recipe.load import LoadedRecipe
+from builder.recipe.model import Component
+
+Place = tuple[str | int, ...]
 
 
-def as_document(recipe: Recipe) -> dict[str, Any]:
-    """Give a recipe as JSON's types, with every default; a file is `{"recipe": FOLDER, "path": PATH}`."""
-    document: dict[str, Any] = _plain(recipe)
-    return document
+def as_document(loaded: LoadedRecipe) -> dict[str, Any]:
+    """Give a recipe as JSON's types, with every default; a file is `{"recipe": FOLDER, "path": PATH}`.
+
+    `examples` maps each variable for which only an example stands to that example.
+    """
+    document: dict[str, Any] = _plain(loaded.recipe)
+    return document | {"examples": {one.name: _plain(one.example) for one in loaded.to_set}}
 
 
 def _plain(value: Any) -> Any:
@@ -31,39 +37,70 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def as_text(recipe: Recipe) -> str:
-    """Give a recipe as HCL for people to read; a file of another recipe is marked with a comment."""
-    lines: list[str] = []
-    folder = recipe.full_name
+def as_text(loaded: LoadedRecipe) -> str:
+    """Give a recipe as HCL for people to read.
+
+    A file of another recipe is marked with a comment, and so is what comes from an example; comments at the end have
+    the components in a table.
+    """
+    lines = [f"# {line}" for line in _examples(loaded)]
     for name, kind in top_level().items():
-        value = getattr(recipe, name, None)
+        value = getattr(loaded.recipe, name, None)
         for block in value if isinstance(value, tuple) else (value,):
             if isinstance(block, msgspec.Struct):
-                lines += ["", *_block(block, kind, folder)]
+                lines += ["", *_block(block, kind, loaded, ())]
+    if loaded.recipe.component:
+        lines += ["", *(f"# {line}" for line in table(loaded))]
     return formatted("\n".join(lines).encode(), "recipe").decode()
 
 
-def _block(block: msgspec.Struct, kind: BlockType, folder: str) -> list[str]:
+def table(loaded: LoadedRecipe) -> list[str]:
+    """Give the components as lines of a table: name, version, what brings it, where that is known from."""
+    heads = ("component", "version", "part of", "known from")
+    rows = [heads, *(_row(component, loaded) for component in loaded.recipe.component)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
+    return ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _row(component: Component, loaded: LoadedRecipe) -> tuple[str, ...]:
+    behind = loaded.examples_behind(("component", component.name, "version"))
+    version = f"(set {', '.join(behind)})" if behind else component.version
+    return component.name, version, component.part_of or "-", component.known_from
+
+
+def _examples(loaded: LoadedRecipe) -> list[str]:
+    if not loaded.to_set:
+        return []
+    names = ", ".join(one.name for one in loaded.to_set)
+    return [f"not to be frozen yet: examples stand for {names}", "boss-builder check says what they are"]
+
+
+def _block(block: msgspec.Struct, kind: BlockType, loaded: LoadedRecipe, above: Place) -> list[str]:
     tag = block.__struct_config__.tag
     labels = [str(tag)] if kind.variants else [str(getattr(block, name)) for name, _ in kind.labels]
     inside = kind.variants[str(tag)] if kind.variants else kind
+    path = (*above, kind.name, *(labels if kind.repeated else ()))
     lines = [" ".join((kind.name, *(_quoted(label) for label in labels), "{"))]
     for name in inside.attributes:
         value = getattr(block, name) if name != EXTENDS else None
         if value not in (None, "", {}):
-            lines.append(f"{name} = {_value(value)}{_origin(value, folder)}")
+            lines.append(f"{name} = {_value(value)}{_notes(value, (*path, name), loaded)}")
     for name, nested in inside.blocks.items():
         value = getattr(block, name)
         for one in value if isinstance(value, tuple) else (value,):
-            lines += ["", *_block(one, nested, folder)]
+            lines += ["", *_block(one, nested, loaded, path)]
     return [*lines, "}"]
 
 
-def _origin(value: Any, folder: str) -> str:
-    """Name the recipe that a path belongs to, where it is another one."""
+def _notes(value: Any, path: Place, loaded: LoadedRecipe) -> str:
+    """Name the recipe that a path belongs to, where it is another one, and the examples behind a value."""
     values = value if isinstance(value, tuple) else (value,)
+    folder = loaded.recipe.full_name
     others = sorted({item.recipe for item in values if isinstance(item, FileRef) and item.recipe != folder})
-    return f" # in {', '.join(others)}" if others else ""
+    notes = [f"in {', '.join(others)}"] if others else []
+    if behind := loaded.examples_behind(path):
+        notes.append(f"an example: set {', '.join(behind)}")
+    return f" # {'; '.join(notes)}" if notes else ""
 
 
 def _value(value: Any) -> str:

@@ -76,8 +76,8 @@ def test_check_gives_json(run: Any, write: Any):
     result = run("check", "el", "bad", "--json")
     document = json.loads(result.stdout)
     assert document["recipes"] == [
-        {"base": True, "name": "el", "well": True},
-        {"base": True, "name": "bad", "well": False},
+        {"base": True, "name": "el", "well": True, "to_set": []},
+        {"base": True, "name": "bad", "well": False, "to_set": []},
     ]
     assert document["problems"][0] == {
         "column": 1, "file": "recipes/bad/recipe.hcl", "hint": "add title = ...", "line": 1,
