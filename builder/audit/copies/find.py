@@ -1,11 +1,13 @@
-"""What a word of the command means: a store, a layout, a bag, an OCFL object, an archive, a registry."""
+"""What a word of the command means: a store, a layout, a bag or its volumes, an OCFL object, an archive, a registry."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from builder.audit.copies.archive import unpack
@@ -13,10 +15,12 @@ from builder.audit.copies.bag import open_bag
 from builder.audit.copies.copy import Target
 from builder.audit.copies.layout import Layout, check_layout
 from builder.audit.copies.ocfl import DECLARATIONS, open_object
-from builder.audit.copies.place import Folder, telling
+from builder.audit.copies.place import Folder, check_room, telling
 from builder.audit.copies.registry import Registry, is_address, parse_address
 from builder.audit.copies.registry_target import RegistryTarget
 from builder.audit.copies.source import Source
+from builder.audit.copies.untrusted import Untrue
+from builder.audit.copies.volumes import membership, open_volumes
 from builder.core.errors import InputFailure
 from builder.core.progress import Progress
 from builder.store.store import Store
@@ -24,6 +28,12 @@ from builder.store.store import Store
 STORE_NAME = re.compile(r"(blobs|tmp|index\.json|\.lock)$|\.(oci-layout|index\.json)\.")
 """What a copy that was cut short at its very beginning may have made already."""
 STORAGE_ROOT = ("0=ocfl_1.1", "0=ocfl_1.0")
+ENTRIES = 10_000
+"""Of a folder of volumes."""
+ARCHIVES = (".tar", ".tar.gz", ".tgz")
+IMAGE = ".oci.tar"
+"""An archive that is an image, and no bag."""
+Unpack = Callable[[Path], Path]
 
 
 def open_store(path: Path) -> Layout:
@@ -34,35 +44,88 @@ def open_store(path: Path) -> Layout:
 
 
 def open_source(word: str) -> Source:
-    """Open a copy: a registry, or a folder that is a store, a layout, a bag or an OCFL object. Raises InputFailure."""
+    """Open a copy: a registry, or a folder that `import` takes as it is, without unpacking. Raises InputFailure."""
     if is_address(word):
         return Registry(parse_address(word))
     path = Path(word)
     if not path.is_dir():
         raise InputFailure(f"there is no folder {path}", hint="name a folder, or oci://HOST/NAME")
-    return _folder(path, word)
+    return _folder(path, word, None)
 
 
-def _folder(path: Path, name: str) -> Layout:
+def _folder(path: Path, name: str, unpacked: Unpack | None) -> Layout:
+    """Open a folder, whatever it is; archives in it are looked at where they can be unpacked."""
     if (path / "bagit.txt").exists():
-        return open_bag(path, name)
+        return _bags([(path, name)], name)
     if any((path / declaration).exists() for declaration in DECLARATIONS):
         return open_object(path, name)
     if any((path / declaration).exists() for declaration in STORAGE_ROOT):
         raise InputFailure(f"{name} is an OCFL storage root", hint="name the folder of one object in it")
+    if not (path / "oci-layout").exists() and (bags := _bags_in(path, name, unpacked)):
+        return _bags(bags, name)
     return check_layout(Layout(path, name))
 
 
+def _bags(bags: Sequence[tuple[Path, str]], name: str) -> Layout:
+    """Open one bag that stands alone, or the volumes of a group."""
+    if len(bags) == 1 and membership(*bags[0]) is None:
+        return open_bag(*bags[0])
+    return open_volumes(bags, name)
+
+
+def _bags_in(path: Path, name: str, unpacked: Unpack | None) -> list[tuple[Path, str]]:
+    """Give the bags that lie in a folder, as folders and as archives, with what people call them. Raises Untrue."""
+    with os.scandir(path) as entries:
+        found = sorted((entry.name, entry.is_symlink()) for entry in islice(entries, ENTRIES + 1))
+    if len(found) > ENTRIES:
+        raise Untrue(f"{name} holds more than {ENTRIES} entries, and is nothing that can be imported")
+    bags: list[tuple[Path, str]] = []
+    for entry, is_link in found:
+        inner, called = path / entry, f"{name}/{entry}"
+        is_archive = unpacked is not None and entry.endswith(ARCHIVES) and not entry.endswith(IMAGE)
+        if not ((inner / "bagit.txt").exists() or (is_archive and inner.is_file())):
+            continue
+        if is_link:
+            raise Untrue(f"{called} is a link", hint="name the volumes one by one")
+        bags.append((inner if unpacked is None or inner.is_dir() else unpacked(inner), called))
+    return bags
+
+
 @contextmanager
-def opened_source(word: str, store: Store, progress: Progress) -> Iterator[Source]:
-    """Open a copy, which may be a tar or tar.gz too: it is unpacked in the store's tmp/. Raises as `open_source`."""
+def opened_source(word: str, store: Store, progress: Progress, more: Sequence[str] = ()) -> Iterator[Source]:
+    """Open a copy, which may be a tar or tar.gz too, or the volumes of one, of which `more` names the others.
+
+    Archives are unpacked in the store's tmp/. Raises as `open_source`; SpaceFailure where there is no room for them.
+    """
+    with ExitStack() as stack:
+
+        def unpacked(archive: Path) -> Path:
+            check_room(store.path, archive.stat().st_size, f"unpacking {archive}")
+            stack.enter_context(telling(str(store.path)))
+            folder = stack.enter_context(store.workspace("import"))
+            progress.say(f"unpacking {archive}")
+            return unpack(archive, folder)
+
+        if more:
+            bags = [bag for one in (word, *more) for bag in _named_bags(one, unpacked)]
+            yield open_volumes(bags, f"{word} and {len(more)} more")
+        elif is_address(word) or not Path(word).is_file():
+            yield _folder(Path(word), word, unpacked) if Path(word).is_dir() else open_source(word)
+        else:
+            yield _folder(unpacked(Path(word)), word, None)
+
+
+def _named_bags(word: str, unpacked: Unpack) -> list[tuple[Path, str]]:
+    """Give the volumes that one of several words names: one, or those in a folder. Raises InputFailure."""
     path = Path(word)
-    if is_address(word) or not path.is_file():
-        yield open_source(word)
-        return
-    with telling(str(store.path)), store.workspace("import") as folder:
-        progress.say(f"unpacking {path}")
-        yield _folder(unpack(path, folder), word)
+    if path.is_file():
+        return [(unpacked(path), word)]
+    if (path / "bagit.txt").exists():
+        return [(path, word)]
+    bags = _bags_in(path, word, unpacked) if path.is_dir() else []
+    if not bags:
+        raise InputFailure(f"{word} is no volume of a bag", hint="several names are for the volumes of one bag alone")
+    return bags
 
 
 def open_target(word: str, source: Path, now: datetime) -> Target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from builder.core import documents
 from builder.core.digest import Digest, digest_stream
 from builder.core.errors import HostFailure, SpaceFailure, WorkFailure
 from builder.core.files import is_full, sync_directory
+from builder.core.progress import amount_text
 from builder.store import oci
 from builder.store.store import Store
 
@@ -44,6 +46,23 @@ def _told(name: str, error: OSError) -> WorkFailure:
             hint="free some, and run it again: what is there is whole, and is not copied again",
         )
     return WorkFailure(f"{name} can not be written: {error.strerror}", hint="what is there is whole; run it again")
+
+
+def free_room(path: Path) -> int:
+    """Bytes that are free where a folder lies, or will lie."""
+    there = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
+    return shutil.disk_usage(there).free
+
+
+def check_room(path: Path, size: int, what: str) -> None:
+    """Raise SpaceFailure where a folder's file system has no room for so many bytes; `what` needs them."""
+    free = free_room(path)
+    if size > free:
+        raise SpaceFailure(
+            f"no space is left in {path} for all of it: {what} needs {amount_text(size)}, and {amount_text(free)} are "
+            "free",
+            hint="make room, or name a place on another disk; nothing was copied",
+        )
 
 
 def write_blob(path: Path, pieces: Iterable[bytes], done: Callable[[int], None]) -> None:

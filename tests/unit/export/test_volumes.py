@@ -1,7 +1,10 @@
 """Volumes for tape: none is too large, each is a bag of its own, and together they are what one bag is."""
 
+import datetime as dt
 import hashlib
 import io
+import re
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -10,11 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder.audit.copies.bring_in import bring_in
+from builder.audit.copies.find import open_source, opened_source
+from builder.audit.copies.place import Folder
 from builder.core.digest import Digest
 from builder.core.errors import InputFailure, WorkFailure
 from builder.core.progress import NoProgress
 from builder.export.bagit import Bagged, export_bag, export_volumes
 from builder.export.volumes import MOST_VOLUMES, cost, pack, size_in_bytes, tar_size
+from builder.store.store import Store
+from builder.store.verify import verify
 from tests.unit.export.archives import (
     build,
     files,
@@ -134,6 +142,188 @@ def test_a_blob_that_is_split_is_checked_too(release, tmp_path, how):
     with pytest.raises(WorkFailure, match=r"damaged|missing"):
         run(release, tmp_path / "new" / "x")
     assert not (tmp_path / "new").exists()
+
+
+# -- taken back as they are -------------------------------------------------------------------------------------------
+
+NOW = dt.datetime(2040, 1, 1, tzinfo=dt.UTC)
+
+
+def take(target: Store, *words: Path) -> None:
+    with opened_source(str(words[0]), target, NoProgress(), [str(word) for word in words[1:]]) as opened:
+        bring_in(opened, Folder(target, NOW), (), NoProgress())
+
+
+def pack_up(folder: Path, suffix: str) -> Path:
+    """Make a tar of a volume, in its place."""
+    path = folder.with_name(folder.name + suffix)
+    with tarfile.open(path, "w:gz" if suffix.endswith("gz") else "w") as archive:
+        archive.add(folder, folder.name)
+    shutil.rmtree(folder)
+    return path
+
+
+def some_packed(done: Bagged) -> list[Path]:
+    """The volumes as a folder, a tar and a tar.gz in turn, with other names than they were given."""
+    return [
+        pack_up(bag.folder, suffix) if suffix else bag.folder.rename(bag.folder.with_name(f"tape {number}"))
+        for number, (bag, suffix) in enumerate(zip(done.bags, ["", ".tar", ".tar.gz"] * 9, strict=False))
+    ]
+
+
+FORMS = {
+    "a folder of folders": lambda done: [done.folder],
+    "a folder of folders and tars": lambda done: [some_packed(done)[0].parent],
+    "named one by one, the last first": lambda done: [bag.folder for bag in done.bags][::-1],
+    "named one by one, some as tars": some_packed,
+    "one in another place": lambda done: [
+        done.bags[1].folder.rename(done.folder.with_name("elsewhere")), done.folder,
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_they_are_taken_back_as_they_are(release, tmp_path, form):
+    words = FORMS[form](run(release, tmp_path / "x"))
+    export_bag(release.lock, release.store, tmp_path / "bag", NoProgress())
+    one, other = Store(tmp_path / "of volumes"), Store(tmp_path / "of a bag")
+    take(one, *words)
+    take(other, tmp_path / "bag")
+    assert verify(one) == ()
+    assert one.references() == release.store.references()
+    assert files(one.path / "blobs") == files(other.path / "blobs")
+    assert one.blob_path(Digest.of(LARGE)).read_bytes() == LARGE
+    assert list((one.path / "tmp").iterdir()) == []
+
+
+def test_the_only_volume_of_a_group_is_a_whole_bag(release, tmp_path):
+    run(release, tmp_path / "x", 5_000_000)
+    for name, word in (("one", tmp_path / "x" / "volume-001"), ("two", tmp_path / "x")):
+        take(Store(tmp_path / name), word)
+        assert Store(tmp_path / name).references() == release.store.references()
+
+
+def test_a_folder_of_volumes_is_a_copy_to_repair_from(release, tmp_path):
+    source = open_source(str(run(release, tmp_path / "x").folder))
+    with source.pieces(str(Digest.of(LARGE)), len(LARGE)) as pieces:
+        assert b"".join(pieces) == LARGE
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def some_part(done: Bagged, number: int = 1) -> Path:
+    return next(done.folder.glob(f"*/data/parts/*.part-{number:03}"))
+
+
+def seal(bag: Path) -> None:
+    """Make the lists of a bag true again after its payload was changed: the liar's work."""
+    lines = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(bag)}\n"
+        for path in sorted((bag / "data").rglob("*"))
+        if path.is_file()
+    ]
+    (bag / "manifest-sha256.txt").write_text("".join(lines))
+    info = (bag / "bag-info.txt").read_text()
+    (bag / "bag-info.txt").write_text(re.sub("Payload-Oxum: .*\n", "", info))
+    for path in bag.glob("tagmanifest-*"):
+        path.unlink()
+
+
+def edited(name: str, old: str, new: str, *, everywhere: bool = True):
+    """Change a text of one volume, or of all, and seal it again."""
+
+    def harm(done: Bagged) -> None:
+        for bag in done.bags if everywhere else done.bags[1:2]:
+            text = (bag.folder / name).read_text()
+            assert re.search(old, text)
+            (bag.folder / name).write_text(re.sub(old, new, text, count=1))
+            seal(bag.folder)
+
+    return harm
+
+
+def lie_about_a_part(done: Bagged) -> None:
+    part = some_part(done)
+    flip(part)
+    seal(part.parents[2])
+
+
+def copy_of_second(done: Bagged) -> None:
+    shutil.copytree(done.bags[1].folder, done.folder / "volume-again")
+
+
+CONTENTS = "data/volumes.txt"
+FLAWS = {
+    "two are missing": (
+        lambda done: [shutil.rmtree(done.bags[n].folder) for n in (0, 2)],
+        r"volume 1 of \d+ of 'tiny-1.0-[0-9a-f]{12}' is missing(.|\n)*volume 3 of ",
+    ),
+    "one is there twice": (copy_of_second, "volume 2 is there twice: .*volume-002 and .*volume-again"),
+    "one is of another group": (
+        edited("bag-info.txt", "Group-Identifier: ", "Group-Identifier: x", everywhere=False),
+        "is a volume of another group"),
+    "one counts otherwise": (edited("bag-info.txt", " of ", " of 1", everywhere=False), "is a volume of another group"),
+    "a number beyond the count": (edited("bag-info.txt", r"Count: \d+ of", "Count: 77 of"), "which can not be"),
+    "a number of nothing": (edited("bag-info.txt", r"Count: \d+ of", "Count: 0 of"), "which can not be"),
+    "a huge number": (edited("bag-info.txt", r"Count: .*", "Count: 1 of " + "9" * 400), "which can not be"),
+    "a number that is none": (edited("bag-info.txt", r"Count: .*", "Count: two"), "which can not be"),
+    "a count twice": (edited("bag-info.txt", "Bag-Count", "Bag-Count: 1 of 2\nBag-Count"), "says its Bag-Count twice"),
+    "another index": (
+        edited("data/index.json", '"schemaVersion": 2', '"schemaVersion":  2', everywhere=False),
+        "index.json of .* is not that of"),
+    "other contents": (
+        edited(CONTENTS, "volume-001", "volume-002", everywhere=False), "volumes.txt of .* is not that of"),
+    "a place that leads out": (edited(CONTENTS, "blobs/sha256/", "blobs/../../"), "a line that is none"),
+    "a volume of nothing": (edited(CONTENTS, "volume-001", "volume-998"), "a line that is none"),
+    "a blob twice": (edited(CONTENTS, r"^(.*\n)", r"\1\1"), "names .* twice"),
+    "a part too few": (edited(CONTENTS, r"[^\n]*part-002\n", ""), "does not name all parts of"),
+    "a blob in no volume": (edited(CONTENTS, r"[^\n]*/blobs/sha256/[0-9a-f]*\n|.*\n", ""), "missing from|has none"),
+    "a damaged part": (lambda done: flip(some_part(done)), r"part-001 is damaged in .*volume-"),
+    "a damaged part, sealed": (lie_about_a_part, "is damaged in"),
+    "a part that is gone": (lambda done: some_part(done, 2).unlink(), "part-002 is missing from"),
+    "a volume that is a link": (
+        lambda done: (
+            done.bags[1].folder.rename(done.folder.with_name("out")),
+            done.bags[1].folder.symlink_to(done.folder.with_name("out")),
+        ),
+        "volume-002 is a link"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_volumes_that_are_not_whole_change_no_reference_and_say_why(release, tmp_path, flaw):
+    done = run(release, tmp_path / "x")
+    change, said = FLAWS[flaw]
+    change(done)
+    back = Store(tmp_path / "back")
+    with pytest.raises(InputFailure, match=said):
+        take(back, done.folder)
+    assert back.references() == {}
+
+
+def test_a_volume_alone_says_which_are_missing(release, tmp_path):
+    done = run(release, tmp_path / "x")
+    back = Store(tmp_path / "back")
+    with pytest.raises(InputFailure, match="volume 1 of ") as raised:
+        take(back, done.bags[1].folder)
+    assert [problem.message.split(" of ")[0] for problem in raised.value.problems] == [
+        f"volume {number}" for number in range(1, len(done.bags) + 1) if number != 2
+    ]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [("nothing", "no volume of a bag"), ("bag", "no volume of a group"), ("oci://127.0.0.1:1/x", "no volume of a bag")],
+)
+def test_several_names_are_for_volumes_alone(release, tmp_path, other, said):
+    done = run(release, tmp_path / "x")
+    export_bag(release.lock, release.store, tmp_path / "bag", NoProgress())
+    with pytest.raises(InputFailure, match=said):
+        take(Store(tmp_path / "back"), done.folder, Path(other) if "://" in other else tmp_path / other)
 
 
 # -- how blobs are spread --------------------------------------------------------------------------------------------
