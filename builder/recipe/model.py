@@ -75,6 +75,10 @@ class Os(Block, frozen=True, kw_only=True):
         date | None,
         Meta(description="SOURCE_DATE_EPOCH of what releases share (os, site, libraries); default: the release's date"),
     ] = None
+    rpm_database: Annotated[
+        Literal["bdb", "ndb", "sqlite"] | None,
+        Meta(description="the RPM database that the system's own rpm reads; default: what that rpm says of itself"),
+    ] = None
     stands_in_for: Annotated[
         str, Meta(description="what this only imitates, as in `an Enterprise Linux`; every report says so")
     ] = ""
