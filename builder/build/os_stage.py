@@ -23,9 +23,11 @@ ROOT = "/boss-builder/os"
 
 class _Request(msgspec.Struct, frozen=True):
     packages: tuple[str, ...]
+    files: tuple[str, ...]
     repository: str
     folder: str
     epoch: int
+    rpm_database: str
 
 
 def build_os(
@@ -47,9 +49,17 @@ def build_os(
         write_repository(lock, store, repository)
         work = folder / "work"
         work.mkdir(mode=0o755)
+        request = _Request(
+            packages=lock.os_packages,
+            files=tuple(lock.package(nevra).file_name for nevra in lock.os_packages),
+            repository=REPOSITORY,
+            folder=ROOT,
+            epoch=stage.epoch,
+            rpm_database=lock.recipe.os.rpm_database or "",
+        )
         layer = toolbox.run(
             "install_os",
-            _Request(lock.os_packages, REPOSITORY, ROOT, stage.epoch),
+            request,
             Layer,
             work=work,
             folders=[Folder(repository, REPOSITORY)],

@@ -1,8 +1,9 @@
 """The stage `os`: install packages with dnf into an empty root, and write the root as a canonical layer.
 
-Request: {"packages": [NEVRA], "repository": folder with `repodata/`, "folder": where the root grows,
-"epoch": seconds since 1970}. Answer:
-{"diff_id"}; the layer lies in `layer.tar.gz` of the current folder. The root exists only in the container.
+Request: {"packages": [NEVRA], "files": [name of the RPM of each], "repository": folder with these and `repodata/`,
+"folder": where the root grows, "epoch": seconds since 1970, "rpm_database": "bdb", "ndb", "sqlite" or "" for what the
+root's own rpm reads}. Answer: {"diff_id"}; the layer lies in `layer.tar.gz` of the current folder. The root exists only
+in the container.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from typing import Any
 
 from builder.inside.canonical import walk
 from builder.inside.compress import write_layer
+from builder.inside.handover import hand_over, sweep
 from builder.inside.program import call, serve
 
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9)}
 OWN = ".boss-builder"
 """Folder of dnf's cache and logs; dnf takes such paths as paths below the root."""
 LEFT_BEHIND = (
-    OWN, "var/lib/dnf", "var/cache/dnf", "var/cache/ldconfig/aux-cache", "var/log/hawkey.log",
-    "var/lib/rpm/rpmdb.sqlite-shm", "var/lib/rpm/rpmdb.sqlite-wal", "var/lib/rpm/.rpm.lock", "etc/.pwd.lock",
+    OWN, "var/lib/dnf", "var/cache/dnf", "var/cache/ldconfig/aux-cache", "var/log/hawkey.log", "etc/.pwd.lock",
 )  # fmt: skip
 """What installing leaves that says when or how it was done, and that nothing needs."""
 
@@ -46,6 +47,7 @@ def _tidy(root: Path) -> None:
             path.unlink(missing_ok=True)
     for path in (root / "var/log").glob("dnf*"):
         path.unlink()
+    sweep(root)
 
 
 def _failed_scriptlets(log: Path) -> list[str]:
@@ -76,6 +78,7 @@ def install(request: dict[str, Any]) -> dict[str, Any]:
     failed = _failed_scriptlets(root / OWN / "log" / "dnf.rpm.log")
     if failed:
         raise SystemExit("scriptlets failed, which dnf lets pass:\n" + "\n".join(failed))
+    hand_over(root, Path(request["repository"]), request["files"], int(request["epoch"]), request["rpm_database"])
     _tidy(root)
     return write_layer(walk(root, int(request["epoch"])), "layer.tar.gz")
 

@@ -13,11 +13,12 @@ from typing import Any
 
 from builder.core import documents
 from builder.core.digest import Digest
+from builder.inside.clock import still_clock
 from builder.lock.model import BOOKKEEPING, Blob, Lock
 from builder.recipe.epoch import release_epoch, shared_epoch
 from builder.recipe.images import VmImage
 from builder.recipe.model import ExternalLibrary, Recipe, RpmSource, TarballSource
-from builder.render.templates import render
+from builder.render.templates import octal, render
 from builder.render.vm import CONSOLE, ROOT_PARTITION, SHELL, disk_ids, file_system
 
 SCRATCH = "/.boss-builder"
@@ -94,7 +95,8 @@ def plan(lock: Lock, tools: Digest) -> Plan:
     """Plan the stages of a lock. `tools` is the digest of the programs that bring results into canonical form."""
     recipe = lock.recipe
     packages = sorted(lock.package(nevra).blob.digest for nevra in lock.os_packages)
-    key = _key(tools, lock.builder_image.digest, OS, shared_epoch(recipe), packages)
+    database = [recipe.os.rpm_database] if recipe.os.rpm_database else []
+    key = _key(tools, lock.builder_image.digest, OS, shared_epoch(recipe), packages, *database)
     stages = [Stage(OS, shared_epoch(recipe), (), "", key)]
     drafts = []
     if recipe.puppet is not None:
@@ -149,7 +151,7 @@ def _library(lock: Lock, library: ExternalLibrary) -> Draft:
         name=name,
         library=library.name,
         version=library.version,
-        install_to=library.install_to.rstrip("/"),
+        install_to=(library.install_to or "").rstrip("/"),
     )
     return name, shared_epoch(lock.recipe), [Input(f"{name}/tree.tar", Form.ARCHIVE, blob=blob, strip=strip)], text
 
@@ -162,7 +164,7 @@ def _boss(lock: Lock) -> Draft:
     if isinstance(source, RpmSource):
         packages = [lock.package(nevra) for nevra in lock.boss_packages]
         inputs += [Input(f"{BOSS}/packages/{p.file_name}", Form.FILE, blob=p.blob) for p in packages]
-        script = render("oci/boss.sh.j2", scratch=SCRATCH, epoch=epoch)
+        script = render("oci/boss.sh.j2", scratch=SCRATCH, epoch=epoch, clock=octal(still_clock(epoch)))
         inputs.append(Input(f"{BOSS}/install.sh", Form.TEXT, text=script))
     else:
         strip = source.strip_components if isinstance(source, TarballSource) else 0
@@ -199,6 +201,7 @@ def _vm(lock: Lock, image: VmImage, root: Digest) -> Draft:
         "oci/vm.sh.j2",
         scratch=SCRATCH,
         epoch=epoch,
+        clock=octal(still_clock(epoch)),
         release=recipe.full_name,
         packages=bool(packages),
         root=ids.root,

@@ -27,6 +27,11 @@ def literal(value: str) -> str:
     return f'"{escaped}"'
 
 
+def octal(data: bytes) -> str:
+    """Write bytes as any shell's `printf` reads them."""
+    return "".join(f"\\{byte:o}" for byte in data)
+
+
 def render(template: str, /, **values: Any) -> str:
     """Fill a template (a path below templates/)."""
     return _environment().get_template(template).render(**values)

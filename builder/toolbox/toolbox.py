@@ -104,7 +104,9 @@ class Toolbox:
         return documents.decode(bytes(decoded.result), answer)
 
 
-LAYER_PROGRAMS = ("canonical.py", "compress.py", "install_os.py", "layers.py", "program.py")
+LAYER_PROGRAMS = (
+    "canonical.py", "clock.py", "compress.py", "handover.py", "install_os.py", "layers.py", "program.py",
+)  # fmt: skip
 SIF_PROGRAMS = ("program.py", "sif.py")
 DISK_PROGRAMS = ("canonical.py", "disk.py", "flatten.py", "program.py")
 

@@ -4,6 +4,8 @@
 set -eu
 export SOURCE_DATE_EPOCH=1577836800 LC_ALL=C.UTF-8 LANG=C.UTF-8
 cd /.boss-builder
+# puppet runs rpm and yum, which close every descriptor that the limit allows, one by one
+ulimit -n 1024
 
 # puppet's service provider asks whether process 1 is systemd; in a build this shell is process 1
 printf systemd > /proc/self/comm
@@ -34,3 +36,4 @@ esac
 # what says when or how this was done, and that nothing needs
 rm -rf /.boss-builder /var/cache/ldconfig/aux-cache /var/cache/dnf /var/lib/dnf /var/log/dnf* /var/log/hawkey.log
 rm -f /var/lib/rpm/rpmdb.sqlite-shm /var/lib/rpm/rpmdb.sqlite-wal /var/lib/rpm/.rpm.lock /etc/.pwd.lock
+rm -f /var/lib/rpm/__db.* /var/lib/rpm/.dbenv.lock
