@@ -43,6 +43,7 @@ def command(
     Stages and images that the store has are taken from there; the same lock gives the same bytes.
     """
     from builder.build.build import build
+    from builder.doctor.running import build_problems
     from builder.store.store import Store
 
     progress = progress_for()
@@ -50,6 +51,8 @@ def command(
     lock = load_lock(release, recipes, variables, opened)
 
     wanted = None if not shapes or "all" in shapes else shapes
+    for problem in build_problems(lock, opened, wanted):
+        click.echo(str(problem), err=True)
     built = build(lock, opened, toolbox_opener(opened, progress), progress, wanted)
     if as_json:
         show_json(_as_json(built))

@@ -27,6 +27,7 @@ COMMANDS = {
     "rebuild": "build again from what was frozen, and say what has rotted and why",
     "history": "show what earlier rebuilds of a release found",
     "ci": "print ready-made jobs for GitLab CI or GitHub Actions",
+    "doctor": "say what this host has and lacks for each release",
     "run": "open a shell, or run a command, in a release",
     "export": "write images, checksums and plain commands for use without this software",
     "list": "show what the store holds",

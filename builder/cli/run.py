@@ -65,14 +65,20 @@ def command(
     from builder.boot.choose import Choice, choose, look
     from builder.boot.images import find_image, release_images
     from builder.boot.session import login_words
+    from builder.doctor.needs import system_in_image
+    from builder.doctor.running import barred_shapes, explained
     from builder.store.store import Store
 
     parsed = parse_binds(binds)
     opened = Store(store_path(store, recipes))
     name = _release_name(release)
     built = release_images(opened, name)
-    choice = Choice(wanted, "as asked for") if wanted else choose(look(), built)
+    system = system_in_image(opened, next(iter(built.values())))
+    barred = barred_shapes(system)
+    choice = Choice(wanted, "as asked for") if wanted else choose(look(), built, barred)
     image = find_image(opened, name, choice.shape)
+    if choice.shape in barred:
+        click.echo(barred[choice.shape], err=True)
     click.echo(
         f"booting {name} ({image.digest[:19]}) as {choice.shape}: {choice.reason}; "
         "networking is off, changes are not kept" + (" but in what is bound" if parsed else ""),
@@ -83,6 +89,9 @@ def command(
         opened, choice.shape, image, login_words(words), binds=parsed, progress=progress_for()
     ) as session:
         code = session.run_on_terminal() if terminal else session.run_piped(sys.stdin.buffer)
+    problem = explained(code, name, system, choice.shape)
+    if problem:
+        click.echo(str(problem), err=True)
     raise click.exceptions.Exit(code)
 
 

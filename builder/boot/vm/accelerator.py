@@ -36,6 +36,7 @@ SLOWER = 3.0
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 KEPT = 86400.0
 """Seconds for which an answer counts."""
+NO_QEMU = "qemu-system-x86_64 is not installed"
 SAID = b"K"
 BOOT_SECTOR = bytes(
     (
@@ -105,7 +106,8 @@ def problem_of_kvm(*, anew: bool = False) -> str:
         disk = Path(scratch) / "disk"
         disk.write_bytes(BOOT_SECTOR)
         problem = _problem_of_boot(disk)
-    remember(problem)
+    if problem != NO_QEMU:  # it says nothing of KVM, and ends with the next package that is installed
+        remember(problem)
     return problem
 
 
@@ -181,7 +183,7 @@ def _seconds_to_boot(disk: Path, accelerator: Name, limit: float) -> float:
                 words, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, pass_fds=[far.fileno()]
             )
         except FileNotFoundError as error:
-            raise _NoGuest("qemu-system-x86_64 is not installed") from error
+            raise _NoGuest(NO_QEMU) from error
         far.close()
         try:
             near.settimeout(limit)
