@@ -9,7 +9,7 @@ from pathlib import Path
 from builder.core.digest import Digest
 from builder.core.errors import InputFailure
 from builder.core.progress import Progress
-from builder.export import inputs
+from builder.export import importable, inputs
 from builder.export.archive import image_size, write_image
 from builder.export.content import Advance, open_checked
 from builder.export.folder import SHA256SUMS, GrowingFolder, new_folder
@@ -59,6 +59,7 @@ def export(
     size = sum(_image_size(store, image) for image in images)
     size += sum(source.blob.size for source in lock.sources.values())
     size += inputs.inputs_size(lock, store) if with_inputs else 0
+    size += importable.importable_size(lock, store, images, with_inputs=with_inputs)
     with (
         new_folder(target, epoch, size=size) as folder,
         progress.task(f"export {lock.recipe.full_name}", size) as task,
@@ -68,6 +69,7 @@ def export(
             _image_file(image, lock, store, folder, task.advance)
         if with_inputs:
             inputs.write_all(lock, store, folder, task.advance)
+        importable.write_importable(lock, store, folder, images, task.advance, with_inputs=with_inputs)
         folder.write_text(HOWTO, howto(lock, store, images, evidence, with_inputs=with_inputs))
     files = [path for path in target.rglob("*") if path.is_file() and not path.is_symlink()]
     return Exported(

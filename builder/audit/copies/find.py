@@ -1,4 +1,4 @@
-"""What a word of the command means: a store, a layout, a bag or its volumes, an OCFL object, an archive, a registry."""
+"""What a word of the command means: a store, a layout, a bag or its volumes, an export, an OCFL object, a registry."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from builder.audit.copies.archive import unpack
 from builder.audit.copies.bag import open_bag
 from builder.audit.copies.copy import Target
+from builder.audit.copies.exported import is_export, open_export
 from builder.audit.copies.layout import Layout, check_layout
 from builder.audit.copies.ocfl import DECLARATIONS, open_object
 from builder.audit.copies.place import Folder, check_room, telling
@@ -61,6 +62,8 @@ def _folder(path: Path, name: str, unpacked: Unpack | None) -> Layout:
         return open_object(path, name)
     if any((path / declaration).exists() for declaration in STORAGE_ROOT):
         raise InputFailure(f"{name} is an OCFL storage root", hint="name the folder of one object in it")
+    if is_export(path):
+        return open_export(path, name)
     if not (path / "oci-layout").exists() and (bags := _bags_in(path, name, unpacked)):
         return _bags(bags, name)
     return check_layout(Layout(path, name))
