@@ -5,7 +5,8 @@ start of Python would take most of one. Faults are strace's: `fsync:error=EIO:wh
 
     python -m tests.integration.forking MODULE...
 
-reads runs from its standard input, one JSON object a line, and answers each with another.
+reads runs from its standard input, one JSON object a line, and answers each with another. MODULE.* is a package with
+all that is in it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import subprocess
@@ -67,6 +69,29 @@ class Forking:
         self._server.stdin.write(json.dumps(asked) + "\n")
         self._server.stdin.flush()
         return Run(**json.loads(self._server.stdout.readline()))
+
+
+def command(*words: str) -> int:
+    """Run a command of the product, as a person types it."""
+    from builder.cli.main import main
+
+    sys.argv = ["boss-builder", *words]
+    try:
+        main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+COMMAND = "tests.integration.forking:command"
+
+
+def _imported(name: str) -> None:
+    """Import a module, or a package and all that is in it."""
+    module = importlib.import_module(name.removesuffix(".*"))
+    if name.endswith(".*"):
+        for found in pkgutil.walk_packages(module.__path__, f"{module.__name__}."):
+            importlib.import_module(found.name)
 
 
 def _child(asked: dict[str, Any], output: int, waits: bool) -> None:
@@ -136,7 +161,7 @@ def _end_group(child: int) -> None:
 def main(modules: list[str]) -> None:
     """Serve."""
     for module in modules:
-        importlib.import_module(module)
+        _imported(module)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # children wait for it
     with tempfile.TemporaryDirectory(prefix="forking-") as folder:
         for line in sys.stdin:

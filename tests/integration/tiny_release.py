@@ -89,8 +89,8 @@ validation {{
 
 
 @contextmanager
-def tiny_releases(folder: Path, quirks: Mapping[str, Quirk]) -> Iterator[Workplace]:
-    """Freeze and build releases NAME-1.0, in one store; the upstream is gone afterwards."""
+def recipes_of_tiny_releases(folder: Path, quirks: Mapping[str, Quirk]) -> Iterator[Workplace]:
+    """Write recipes of releases NAME-1.0, beside a store that has none of them; their upstream is there."""
     rpms = [
         TinyRpm(
             name,
@@ -109,7 +109,13 @@ def tiny_releases(folder: Path, quirks: Mapping[str, Quirk]) -> Iterator[Workpla
         (recipe / "validation" / "test_release.py").write_text(SUITE)
         (recipe / "jobs" / "mumu.txt").write_text("// nothing to say\n")
     with example_upstream() as upstream, Vault(folder / "vault") as vault:
-        work = Workplace(folder, {"upstream": upstream, "vault": vault.url})
+        yield Workplace(folder, {"upstream": upstream, "vault": vault.url})
+
+
+@contextmanager
+def tiny_releases(folder: Path, quirks: Mapping[str, Quirk]) -> Iterator[Workplace]:
+    """Freeze and build releases NAME-1.0, in one store; the upstream is gone afterwards."""
+    with recipes_of_tiny_releases(folder, quirks) as work:
         for name in quirks:
             must(work.run("freeze", f"{name}-1.0"))
             must(work.run("build", f"{name}-1.0"))
