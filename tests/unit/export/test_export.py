@@ -34,9 +34,9 @@ def test_it_holds_images_texts_recipes_and_documents(built, tmp_path):
     assert sum(name.startswith("layout/blobs/sha256/") for name in done.files) == 4, "two manifests and configurations"
     assert tuple(name for name in done.files if not name.startswith("layout/blobs/")) == (
         "HOWTO.md", "MD5SUMS", "SHA256SUMS", "documents/notes.md", "layout/index.json", "layout/oci-layout",
-        "packages/oci.txt", "packages/sif.txt", "packages/vm.txt", "recipe.lock.json",
-        "recipes/base/keys/KEY", "recipes/base/recipe.hcl", "recipes/tiny-1.0/documents/notes.md",
-        "recipes/tiny-1.0/recipe.hcl", "recipes/tiny-1.0/validation/test_it.py", "rendered/Dockerfile", "rendered/boss/install.sh",
+        "packages/oci.txt", "packages/sif.txt", "packages/vm.txt", "recipe.lock.json", "recipes/base/keys/KEY",
+        "recipes/base/recipe.hcl", "recipes/tiny-1.0/documents/notes.md", "recipes/tiny-1.0/recipe.hcl",
+        "recipes/tiny-1.0/validation/test_it.py", "rendered/Dockerfile", "rendered/boss/install.sh",
         "rendered/grub.cfg", "rendered/tiny-1.0.def", "rendered/vm/install.sh", "tiny-1.0.oci.tar", "tiny-1.0.qcow2",
         "tiny-1.0.sh", "tiny-1.0.sif", "tiny-1.0.xml",
     )  # fmt: skip

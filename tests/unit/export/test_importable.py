@@ -25,16 +25,17 @@ from builder.store.contents import STAGE
 from builder.store.store import Store
 from builder.store.verify import verify
 from tests.unit.export.archives import build, files, put_artifact
-from tests.unit.export.release import RELEASE, Site, descriptor, regular, tar
+from tests.unit.export.release import RELEASE, Site, descriptor, frozen, regular, tar
 
 NOW = dt.datetime(2040, 1, 1, tzinfo=dt.UTC)
 IMAGES = {RELEASE, f"image/{RELEASE}/sif", f"image/{RELEASE}/vm"}
 EVIDENCE = {f"validation/{RELEASE}/oci", f"results/{RELEASE}/oci", f"receipt/{RELEASE}/0123"}
 
 
-@pytest.fixture
-def release(site) -> Site:
-    """A release with evidence, a history of rebuilds, and a stage whose layer the image has."""
+@pytest.fixture(scope="module")
+def release(tmp_path_factory) -> Site:
+    """A release with evidence, a history of rebuilds, and a stage whose layer the image has; it stays as it is."""
+    site = frozen(Store(tmp_path_factory.mktemp("release") / "images"))
     build(site)
     store = site.store
     image = store.references()[RELEASE]
@@ -46,6 +47,18 @@ def release(site) -> Site:
         config = descriptor(store, "application/vnd.test", name.encode())
         store.put_manifest(oci.Manifest(config=config, layers=layers), f"{STAGE}/{name}/1")
     return site
+
+
+@pytest.fixture(scope="module")
+def exported(release, tmp_path_factory) -> Path:
+    """An export that stays as it is."""
+    return write(release, tmp_path_factory.mktemp("export") / "x")
+
+
+@pytest.fixture
+def copied(exported, tmp_path) -> Path:
+    """An export to change."""
+    return Path(shutil.copytree(exported, tmp_path / "x"))
 
 
 def write(site: Site, target: Path, *shapes, with_inputs: bool = False) -> Path:
@@ -67,9 +80,9 @@ def packed(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("form", [lambda folder: folder, packed], ids=["a folder", "a tar.gz"])
-def test_an_export_gives_images_and_evidence_back(release, tmp_path, form):
+def test_an_export_gives_images_and_evidence_back(release, copied, tmp_path, form):
     back = Store(tmp_path / "back")
-    take(form(write(release, tmp_path / "x")), back)
+    take(form(copied), back)
     assert verify(back) == ()
     assert back.references() == {name: release.store.find(name) for name in IMAGES | EVIDENCE}
     assert back.read(Digest.of(lock_file.encode(release.lock)))
@@ -106,16 +119,16 @@ def test_no_blob_lies_in_an_export_twice(release, tmp_path):
     assert sum(path.stat().st_size for path in (folder / "layout/blobs").rglob("*") if path.is_file()) < 200_000
 
 
-def test_a_file_with_a_name_that_is_spelled_otherwise_does_not_stand_for_a_blob(release, tmp_path):
+def test_a_file_with_a_name_that_is_spelled_otherwise_does_not_stand_for_a_blob(site, tmp_path):
     entry = Entry(b"caf\xe9", canonical.REGULAR, 0o644, 0, 0, 0, size=500)
     latin: Content = (entry, lambda: io.BytesIO(b"odder" * 100))
     data = tar(regular("a\\b", b"odd" * 100), latin)
-    release.source("external_library.odd", f"{RELEASE}/libraries/odd", data, "directory")
-    build(release)
+    site.source("external_library.odd", f"{RELEASE}/libraries/odd", data, "directory")
+    build(site)
     for content in (b"odd" * 100, b"odder" * 100):
-        put_artifact(release.store, f"results/{RELEASE}/{len(content)}", content)
+        put_artifact(site.store, f"results/{RELEASE}/{len(content)}", content)
     back = Store(tmp_path / "back")
-    take(write(release, tmp_path / "x"), back)
+    take(write(site, tmp_path / "x"), back)
     assert back.read(Digest.of(b"odd" * 100))
     assert back.read(Digest.of(b"odder" * 100))
 
@@ -220,23 +233,21 @@ HARMS = {
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_an_export_that_is_hostile_or_damaged_changes_no_reference_and_says_why(release, tmp_path, harm):
-    folder = write(release, tmp_path / "x")
+def test_an_export_that_is_hostile_or_damaged_changes_no_reference_and_says_why(copied, tmp_path, harm):
     change, said = HARMS[harm]
-    change(folder)
+    change(copied)
     back = Store(tmp_path / "back")
     before = {path for path in tmp_path.rglob("*") if back.path not in path.parents}
     with pytest.raises(InputFailure, match=said):
-        take(folder, back)
+        take(copied, back)
     assert back.references() == {}
     assert verify(back) == ()
     assert {path for path in tmp_path.rglob("*") if path != back.path and back.path not in path.parents} == before
 
 
-def test_an_export_is_a_copy_to_repair_from(release, tmp_path):
-    folder = write(release, tmp_path / "x")
+def test_an_export_is_a_copy_to_repair_from(release, exported):
     disk = release.store.manifest(release.store.find(f"image/{RELEASE}/vm")).layers[0]
-    source = open_source(str(folder))
+    source = open_source(str(exported))
     with source.pieces(disk.digest, disk.size) as pieces:
         assert Digest.of(b"".join(pieces)) == disk.digest
     layer = release.store.manifest(release.store.find(RELEASE)).layers[0]
@@ -244,8 +255,7 @@ def test_an_export_is_a_copy_to_repair_from(release, tmp_path):
         assert Digest.of(b"".join(pieces)) == layer.digest
 
 
-def test_an_export_of_an_earlier_day_says_what_it_lacks(release, tmp_path):
-    folder = write(release, tmp_path / "x")
-    shutil.rmtree(folder / "layout")
+def test_an_export_of_an_earlier_day_says_what_it_lacks(copied, tmp_path):
+    shutil.rmtree(copied / "layout")
     with pytest.raises(InputFailure, match="has no oci-layout"):
-        take(folder, Store(tmp_path / "back"))
+        take(copied, Store(tmp_path / "back"))

@@ -19,7 +19,7 @@ from builder.audit.copies.place import Folder
 from builder.core.digest import Digest
 from builder.core.errors import InputFailure, WorkFailure
 from builder.core.progress import NoProgress
-from builder.export.bagit import Bagged, export_bag, export_volumes
+from builder.export.bagit import Bag, Bagged, export_bag, export_volumes
 from builder.export.volumes import MOST_VOLUMES, cost, pack, size_in_bytes, tar_size
 from builder.store.store import Store
 from builder.store.verify import verify
@@ -32,7 +32,7 @@ from tests.unit.export.archives import (
     references,
     run_blocks,
 )
-from tests.unit.export.release import RELEASE, Site
+from tests.unit.export.release import RELEASE, Site, frozen
 
 SIZE = 600_000
 LARGE = hashlib.shake_256(b"large").digest(1_700_001)
@@ -41,11 +41,35 @@ LARGE = hashlib.shake_256(b"large").digest(1_700_001)
 @pytest.fixture
 def release(site) -> Site:
     """A release with a result that is larger than a volume, and some that are not."""
+    return filled(site)
+
+
+def filled(site: Site) -> Site:
     build(site)
     put_artifact(site.store, f"results/{RELEASE}/large", LARGE)
     for number in range(5):
         put_artifact(site.store, f"results/{RELEASE}/{number}", hashlib.shake_256(b"%d" % number).digest(200_000))
     return site
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory) -> Site:
+    """The same release, which stays as it is."""
+    return filled(frozen(Store(tmp_path_factory.mktemp("release") / "images")))
+
+
+@pytest.fixture(scope="module")
+def written(kept, tmp_path_factory) -> Path:
+    """Its volumes, which stay as they are."""
+    return run(kept, tmp_path_factory.mktemp("volumes") / "x").folder
+
+
+@pytest.fixture
+def done(written, tmp_path) -> Bagged:
+    """Its volumes, to change."""
+    folder = Path(shutil.copytree(written, tmp_path / "x"))
+    bags = tuple(Bag(bag, 0, 0, Digest.of(b"")) for bag in sorted(folder.iterdir()))
+    return Bagged(RELEASE, folder, (), bags)
 
 
 def run(site: Site, target: Path, size: int = SIZE) -> Bagged:
@@ -183,28 +207,25 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_they_are_taken_back_as_they_are(release, tmp_path, form):
-    words = FORMS[form](run(release, tmp_path / "x"))
-    export_bag(release.lock, release.store, tmp_path / "bag", NoProgress())
-    one, other = Store(tmp_path / "of volumes"), Store(tmp_path / "of a bag")
-    take(one, *words)
-    take(other, tmp_path / "bag")
+def test_they_are_taken_back_as_they_are(kept, done, tmp_path, form):
+    one = Store(tmp_path / "of volumes")
+    take(one, *FORMS[form](done))
     assert verify(one) == ()
-    assert one.references() == release.store.references()
-    assert files(one.path / "blobs") == files(other.path / "blobs")
+    assert one.references() == kept.store.references()
+    assert files(one.path / "blobs") == files(kept.store.path / "blobs")
     assert one.blob_path(Digest.of(LARGE)).read_bytes() == LARGE
     assert list((one.path / "tmp").iterdir()) == []
 
 
-def test_the_only_volume_of_a_group_is_a_whole_bag(release, tmp_path):
-    run(release, tmp_path / "x", 5_000_000)
+def test_the_only_volume_of_a_group_is_a_whole_bag(kept, tmp_path):
+    run(kept, tmp_path / "x", 5_000_000)
     for name, word in (("one", tmp_path / "x" / "volume-001"), ("two", tmp_path / "x")):
         take(Store(tmp_path / name), word)
-        assert Store(tmp_path / name).references() == release.store.references()
+        assert Store(tmp_path / name).references() == kept.store.references()
 
 
-def test_a_folder_of_volumes_is_a_copy_to_repair_from(release, tmp_path):
-    source = open_source(str(run(release, tmp_path / "x").folder))
+def test_a_folder_of_volumes_is_a_copy_to_repair_from(written):
+    source = open_source(str(written))
     with source.pieces(str(Digest.of(LARGE)), len(LARGE)) as pieces:
         assert b"".join(pieces) == LARGE
 
@@ -295,8 +316,7 @@ FLAWS = {
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
-def test_volumes_that_are_not_whole_change_no_reference_and_say_why(release, tmp_path, flaw):
-    done = run(release, tmp_path / "x")
+def test_volumes_that_are_not_whole_change_no_reference_and_say_why(done, tmp_path, flaw):
     change, said = FLAWS[flaw]
     change(done)
     back = Store(tmp_path / "back")
@@ -305,8 +325,7 @@ def test_volumes_that_are_not_whole_change_no_reference_and_say_why(release, tmp
     assert back.references() == {}
 
 
-def test_a_volume_alone_says_which_are_missing(release, tmp_path):
-    done = run(release, tmp_path / "x")
+def test_a_volume_alone_says_which_are_missing(done, tmp_path):
     back = Store(tmp_path / "back")
     with pytest.raises(InputFailure, match="volume 1 of ") as raised:
         take(back, done.bags[1].folder)
@@ -319,9 +338,8 @@ def test_a_volume_alone_says_which_are_missing(release, tmp_path):
     ("other", "said"),
     [("nothing", "no volume of a bag"), ("bag", "no volume of a group"), ("oci://127.0.0.1:1/x", "no volume of a bag")],
 )
-def test_several_names_are_for_volumes_alone(release, tmp_path, other, said):
-    done = run(release, tmp_path / "x")
-    export_bag(release.lock, release.store, tmp_path / "bag", NoProgress())
+def test_several_names_are_for_volumes_alone(kept, done, tmp_path, other, said):
+    export_bag(kept.lock, kept.store, tmp_path / "bag", NoProgress())
     with pytest.raises(InputFailure, match=said):
         take(Store(tmp_path / "back"), done.folder, Path(other) if "://" in other else tmp_path / other)
 
