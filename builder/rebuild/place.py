@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Event
+from types import TracebackType
+from typing import Self
 
 from builder.build.build import builder_image
-from builder.core.digest import digest_file
-from builder.core.errors import Failure
-from builder.core.progress import Progress, Task
+from builder.core.errors import Failure, WorkFailure
+from builder.core.files import is_full
 from builder.lock.model import Lock
+from builder.rebuild.check import bad_blob, check_blobs
 from builder.rebuild.model import Finding, finding
 from builder.rebuild.taxonomy import Cause
-from builder.store import oci
 from builder.store.store import Store
 from builder.store.transfer import link_artifact, link_blob
 
@@ -30,28 +32,74 @@ def clean_place(store: Store) -> Iterator[Store]:
         yield place
 
 
-def bring_inputs(lock: Lock, store: Store, place: Store, progress: Progress) -> tuple[Finding, ...]:
-    """Bring every input of a lock into the place, each compared with its digest; gives a finding for each that is bad.
+class Inputs:
+    """A lock's inputs, brought into a place, and compared with their digests meanwhile.
 
-    Besides the inputs: the builder image, and the results of releases that the validation compares with.
+    Besides what the lock names: the builder image, and the results of releases that the validation compares with.
+    What is built in the place before the comparison has ended counts only if `bad` finds nothing. Leaving the context
+    ends the comparison.
     """
-    release = lock.recipe.full_name
-    wanted = {digest: (f"input {name}", size) for name, (digest, size) in _inputs(lock).items()}
-    wanted |= _of_builder_image(lock, store)
-    bad = check_blobs(store, wanted, release, progress)
-    for digest in wanted.keys() - bad.keys():
-        link_blob(store, place, digest)
-    findings = list(bad.values())
-    for reference in [f"{INPUTS}/{release}", *_results_of_others(lock, store)] if not findings else ():
+
+    def __init__(self, lock: Lock, store: Store, place: Store) -> None:
+        """Take the inputs of `lock` in `store`; nothing is done until the context is entered."""
+        self.release = lock.recipe.full_name
+        self.seconds = 0.0
+        """How long the comparison took, when it has ended."""
+        self._store = store
+        self._place = place
+        self._wanted = {blob.digest: (f"input {name}", blob.size) for name, blob in lock.blobs().items()}
+        self._wanted |= _of_builder_image(lock, store)
+        self._artifacts = [f"{INPUTS}/{self.release}", *_results_of_others(lock, store)]
+        self._absent: dict[str, Finding] = {}
+        self._stop = Event()
+        self._pool = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> Self:
+        """Begin to compare."""
+        self._compared = self._pool.submit(self._compare)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the comparison, wherever it is."""
+        self._stop.set()
+        self._pool.shutdown()
+
+    def bring(self) -> bool:
+        """Bring everything into the place; tells whether all of it is there. Bytes are not looked at."""
+        for digest, (about, _) in self._wanted.items():
+            cause = self._bring(digest)
+            if cause is not None:
+                self._absent[digest] = bad_blob(cause, digest, about, self.release)
+        for reference in self._artifacts if not self._absent else ():
+            try:
+                link_artifact(self._store, self._place, reference)
+            except Failure as failure:
+                message = failure.problems[0].message
+                self._absent[reference] = finding(Cause.BLOB_MISSING, reference, message, release=self.release)
+        return not self._absent
+
+    def bad(self) -> tuple[Finding, ...]:
+        """Wait for the comparison, and give a finding for each input that is missing or damaged."""
+        return tuple({**self._absent, **self._compared.result()}.values())
+
+    def _bring(self, digest: str) -> Cause | None:
         try:
-            link_artifact(store, place, reference)
-        except Failure as failure:
-            findings.append(finding(Cause.BLOB_MISSING, reference, failure.problems[0].message, release=release))
-    return tuple(findings)
+            link_blob(self._store, self._place, digest)
+        except WorkFailure:
+            return Cause.BLOB_CORRUPT if self._store.has(digest) else Cause.BLOB_MISSING
+        except OSError as error:
+            if is_full(error):
+                raise
+            return Cause.BLOB_CORRUPT
+        return None
 
-
-def _inputs(lock: Lock) -> dict[str, tuple[str, int]]:
-    return {name: (blob.digest, blob.size) for name, blob in lock.blobs().items()}
+    def _compare(self) -> dict[str, Finding]:
+        began = time.monotonic()
+        found = check_blobs(self._store, self._wanted, self.release, self._stop)
+        self.seconds = time.monotonic() - began
+        return found
 
 
 def _of_builder_image(lock: Lock, store: Store) -> dict[str, tuple[str, int]]:
@@ -69,45 +117,3 @@ def _results_of_others(lock: Lock, store: Store) -> list[str]:
     validation = lock.recipe.validation
     releases = {r.release for r in validation.reference if r.release} if validation else set()
     return [name for release in sorted(releases) for name in store.references(f"{RESULTS}/{release}/")]
-
-
-def check_blobs(
-    store: Store, wanted: Mapping[str, tuple[str, int]], release: str, progress: Progress
-) -> dict[str, Finding]:
-    """Compare blobs with their digests; gives a finding for each that is bad.
-
-    `wanted` says what each is, for people, and its size in bytes.
-    """
-    total = sum(size for _, size in wanted.values())
-    with progress.task(f"check {len(wanted)} blobs", total) as task, ThreadPoolExecutor(os.cpu_count()) as pool:
-        causes = dict(zip(wanted, pool.map(lambda digest: _check(store, digest, task), wanted), strict=True))
-    words = {Cause.BLOB_MISSING: "the store lacks", Cause.BLOB_CORRUPT: "the store's bytes are not those of"}
-    return {
-        digest: finding(cause, wanted[digest][0], f"{words[cause]} {digest}", release=release)
-        for digest, cause in causes.items()
-        if cause is not None
-    }
-
-
-def _check(store: Store, digest: str, task: Task) -> Cause | None:
-    try:
-        found, size = digest_file(store.blob_path(digest))
-    except FileNotFoundError:
-        return Cause.BLOB_MISSING
-    except OSError:  # a disk that can not read it
-        return Cause.BLOB_CORRUPT
-    task.advance(size)
-    return None if found == digest else Cause.BLOB_CORRUPT
-
-
-def check_image(
-    store: Store, descriptor: oci.Descriptor, about: str, release: str, progress: Progress
-) -> tuple[Finding, ...]:
-    """Compare every blob of a stored image with its digest."""
-    wanted = {descriptor.digest: (about, descriptor.size)}
-    try:
-        manifest = store.manifest(descriptor)
-    except Failure:
-        return tuple(check_blobs(store, wanted, release, progress).values())
-    wanted |= {blob.digest: (about, blob.size) for blob in (manifest.config, *manifest.layers)}
-    return tuple(check_blobs(store, wanted, release, progress).values())

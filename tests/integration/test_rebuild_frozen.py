@@ -160,24 +160,6 @@ def test_an_image_without_a_stored_one_is_unknown(releases: Workplace, tmp_path:
 # -- build ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def bombs(releases: Workplace) -> Workplace:
-    time.sleep(max(0.0, releases.bombs_go_off - time.time()))  # type: ignore[attr-defined]
-    return releases
-
-
-def test_a_script_that_fails_today(bombs: Workplace) -> None:
-    run = rebuilt(bombs, "fails-1.0", 1)
-    assert faults(run) == ["BUILD/fails"]
-    (log,) = found(run, "BUILD/fails")["evidence"]
-    assert b"the licence server is gone" in bombs.store.read(log)
-
-
-def test_a_script_that_hangs_today(bombs: Workplace) -> None:
-    run = rebuilt(bombs, "hangs-1.0", 1, "--time-limit", "30")
-    assert faults(run) == ["BUILD/timeout"]
-
-
 def test_a_full_disk(releases: Workplace, tmp_path: Path) -> None:
     """What is built does not fit on the file system of the store; nothing that was there is lost."""
     (tmp_path / "small").mkdir()
@@ -346,3 +328,24 @@ def test_arguments_that_make_no_sense(releases: Workplace, words: tuple[str, ...
     ran = releases.run("rebuild", *words)
     assert ran.code == 2, ran.err
     assert said in ran.err
+
+
+# -- what goes wrong from a certain second on; last, so that nobody waits for it -----------------------------------
+
+
+@pytest.fixture
+def bombs(releases: Workplace) -> Workplace:
+    time.sleep(max(0.0, releases.bombs_go_off - time.time()))  # type: ignore[attr-defined]
+    return releases
+
+
+def test_a_script_that_fails_today(bombs: Workplace) -> None:
+    run = rebuilt(bombs, "fails-1.0", 1)
+    assert faults(run) == ["BUILD/fails"]
+    (log,) = found(run, "BUILD/fails")["evidence"]
+    assert b"the licence server is gone" in bombs.store.read(log)
+
+
+def test_a_script_that_hangs_today(bombs: Workplace) -> None:
+    run = rebuilt(bombs, "hangs-1.0", 1, "--time-limit", "30")
+    assert faults(run) == ["BUILD/timeout"]
