@@ -14,7 +14,8 @@ from typing import BinaryIO
 from builder.audit import fixity, known_digests, known_references, log, reach, record, top
 from builder.audit.known_digests import KnownDigests
 from builder.audit.log import Event, EventType, Happening, Outcome
-from builder.audit.problems import AuditProblem, Code
+from builder.audit.problems import UNKNOWN, AuditProblem, Code
+from builder.audit.signing.found import FoundSignatures
 from builder.audit.structure import Structure
 from builder.core import documents
 from builder.core.digest import Digest
@@ -28,6 +29,8 @@ PREFIX = 8
 """Digits of a digest that decide in which part it is."""
 LINKED = 1000
 """How many damaged objects an event names at most."""
+SIGNATURE = "signature/"
+"""What the references of signatures of releases begin with."""
 TOLD = 20
 """How many problems an event tells of at most; the report of the audit has all."""
 
@@ -62,6 +65,8 @@ class Asked:
     releases: tuple[str, ...] = ()
     part: Part | None = None
     quick: bool = False
+    allowed_signers: Path | None = None
+    """Who may sign; None: as the store's own list says."""
 
     def __str__(self) -> str:
         what = "quick" if self.quick else "full"
@@ -82,6 +87,8 @@ class Report:
     new: int = 0
     """Blobs that the record of digests lacked."""
     references: int = 0
+    signatures: FoundSignatures = field(default_factory=FoundSignatures)
+    """Who signed the releases and the log."""
     found: dict[AuditProblem, None] = field(default_factory=dict)
     """Problems and notes, each once, in the order in which they were found."""
     events: tuple[Event, ...] = ()
@@ -105,8 +112,8 @@ class Report:
 
     @property
     def exit_code(self) -> ExitCode:
-        """0 well; 1 damage; 4 where nothing is known to be damaged, and something could not be read."""
-        if any(one.code is not Code.UNREADABLE for one in self.problems):
+        """0 well; 1 damage; 4 where nothing is known to be damaged, and something could not be read or checked."""
+        if any(one.code not in UNKNOWN for one in self.problems):
             return ExitCode.FOUND
         return ExitCode.UNFINISHED if self.problems else ExitCode.OK
 
@@ -158,6 +165,7 @@ def audit(
         report.add((*work.state.problems, *work.state.notes))
     _blobs(work, progress, workers or len(os.sched_getaffinity(0)))
     _structure(work)
+    _signatures(work)
     try:
         with log.writing(store.path) as folder:
             _compare_references(work, folder)
@@ -258,6 +266,27 @@ def _structure(work: _Work) -> None:
     report.add(structure.problems)
 
 
+def _signatures(work: _Work) -> None:
+    """Check who signed: releases that are signed, and heads of the log."""
+    of_kind = (name.split("/") for name in work.index.references() if name.startswith(SIGNATURE))
+    signed = {words[1] for words in of_kind if not work.asked.releases or words[1] in work.asked.releases}
+    has_heads = any(event.event_type is EventType.SIGNATURE_GENERATION for event in work.state.events)
+    with work.reading(f"{log.FOLDER}/{log.HEADS}"):
+        has_heads |= (log.folder_of(work.store.path) / log.HEADS).is_dir()
+    if not signed and not has_heads:
+        return
+    from builder.audit.signing import audited  # most audits are of stores without signatures
+
+    found = FoundSignatures()
+    for release in sorted(signed):
+        with work.reading(release):
+            found += audited.of_release(work.store, release, work.asked.allowed_signers)
+    with work.reading(f"{log.FOLDER}/{log.HEADS}"):
+        found += audited.of_log(work.store, work.asked.allowed_signers)[1]
+    work.report.signatures = found
+    work.report.add(found.problems)
+
+
 def _compare_references(work: _Work, folder: Path) -> None:
     """Compare the present references with the record of the last audit; the lock is held.
 
@@ -294,7 +323,8 @@ def _write(work: _Work, folder: Path, now: datetime) -> tuple[Event, ...]:
     if work.checked.new_number and known_digests.NAME not in work.broken:
         events += _write_digests(work, folder, now)
     fixity_event = _fixity_event(work)
-    events += log.append_locked(folder, [fixity_event], now)
+    happenings = [fixity_event, *([_signatures_event(work)] if work.report.signatures.is_any else [])]
+    events += log.append_locked(folder, happenings, now)
     if work.seen is None:
         return events + log.append_locked(folder, [_validation_event(work, {})], now)
     data = documents.readable(work.seen)
@@ -355,14 +385,34 @@ def _fixity_event(work: _Work) -> Happening:
     )
 
 
-def _validation_event(work: _Work, facts: Mapping[str, str]) -> Happening:
-    known = set(work.fixity_problems)
-    problems = [one for one in (*work.report.problems, *work.report.notes) if one not in known]
+def _signatures_event(work: _Work) -> Happening:
+    found = work.report.signatures
+    return Happening(
+        EventType.SIGNATURE_VALIDATION,
+        f"signatures, receipts and statements of releases, signed heads of the log: {work.asked}",
+        _worst(found.problems),
+        _outcome(found.problems) or f"{len(found.good)} signatures of releases, {len(found.heads)} heads of the log",
+        objects=found.objects[:LINKED],
+        facts={
+            "signatures": len(found.good),
+            "heads": len(found.heads),
+            **_facts(work.asked, found.problems),
+        },
+    )
+
+
+def _worst(problems: Sequence[AuditProblem]) -> Outcome:
     is_damage = any(not one.is_note for one in problems)
+    return Outcome.FAIL if is_damage else Outcome.WARNING if problems else Outcome.SUCCESS
+
+
+def _validation_event(work: _Work, facts: Mapping[str, str]) -> Happening:
+    known = {*work.fixity_problems, *work.report.signatures.problems}
+    problems = [one for one in (*work.report.problems, *work.report.notes) if one not in known]
     return Happening(
         EventType.VALIDATION,
         f"index, references, manifests, locks, records and log: {work.asked}",
-        Outcome.FAIL if is_damage else Outcome.WARNING if problems else Outcome.SUCCESS,
+        _worst(problems),
         _outcome(problems) or f"{work.report.references} references",
         objects=(work.index.digest,) if work.index.digest else (),
         facts={"references": work.report.references, **_facts(work.asked, problems), **facts},

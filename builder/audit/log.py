@@ -34,6 +34,8 @@ FOLDER = "audit"
 LOG = "log.jsonl"
 HEAD = "head.json"
 LOCK = ".lock"
+HEADS = "heads"
+"""The folder of signed heads."""
 AGENT = f"boss-builder {__version__}"
 NOTHING = Digest.of(b"")
 """What the first event names as the line before it."""

@@ -50,6 +50,14 @@ class Code(StrEnum):
     HEAD_DAMAGED = "head-damaged"
     LOG_TORN = "log-torn"
     LOG_AHEAD = "log-ahead"
+    LOG_REWRITTEN = "log-rewritten"
+    SIGNED_HEAD_BAD = "signed-head-bad"
+    SIGNED_HEAD_MISSING = "signed-head-missing"
+    SIGNATURE_BAD = "signature-bad"
+    SIGNED_DIFFERS = "signed-differs"
+    SIGNER_UNKNOWN = "signer-unknown"
+    SIGNER_UNCOUNTED = "signer-uncounted"
+    SIGNATURE_UNCHECKED = "signature-unchecked"
 
 
 TABLE: dict[Code, tuple[str, str]] = {
@@ -94,11 +102,43 @@ TABLE: dict[Code, tuple[str, str]] = {
     Code.HEAD_DAMAGED: ("the head of the log is damaged", LOG_FROM_A_COPY),
     Code.LOG_TORN: ("this line of the log is torn: its writer was stopped", "nothing: the next event says so"),
     Code.LOG_AHEAD: ("the head is one line behind: its writer was stopped", "nothing: the next event says so"),
+    Code.LOG_REWRITTEN: (
+        "this head was signed, and the log is no longer what it was then: it was rewritten",
+        f"ask who did; {LOG_FROM_A_COPY}",
+    ),
+    Code.SIGNED_HEAD_BAD: ("its signature is not good: it does not vouch for the log", LOG_FROM_A_COPY),
+    Code.SIGNED_HEAD_MISSING: (
+        "the log tells that its head was signed then, and no signed head of so many lines is there",
+        "restore audit/heads from a copy; or, where a sign was stopped, sign again: boss-builder sign RELEASE",
+    ),
+    Code.SIGNATURE_BAD: (
+        "its signature is not good",
+        "restore it from a copy of the store, and ask who changed it; boss-builder verify RELEASE tells more",
+    ),
+    Code.SIGNED_DIFFERS: (
+        "what was signed is not what the store has",
+        "restore it from a copy of the store; or, where the change is meant, sign again: boss-builder sign RELEASE",
+    ),
+    Code.SIGNER_UNKNOWN: (
+        "nobody who may sign has signed it",
+        "if you know whose key it is: boss-builder key trust; or name a list with --allowed-signers; or sign again",
+    ),
+    Code.SIGNER_UNCOUNTED: (
+        "the list of those who may sign does not name the key that signed it: it counts for nothing",
+        "nothing, if the key was taken out of the list; else boss-builder key trust, or --allowed-signers",
+    ),
+    Code.SIGNATURE_UNCHECKED: (
+        "its signature could not be checked", "see to what is lacking, mostly OpenSSH's ssh-keygen, and audit again"
+    ),
 }  # fmt: skip
 """What each code means, said of the thing that was found, and what to do."""
 
-NOTES = frozenset({Code.LEFTOVER, Code.LOG_TORN, Code.LOG_AHEAD})
+NOTES = frozenset(
+    {Code.LEFTOVER, Code.LOG_TORN, Code.LOG_AHEAD, Code.SIGNED_HEAD_MISSING, Code.SIGNER_UNCOUNTED}
+)  # fmt: skip
 """What is worth saying and is no damage."""
+UNKNOWN = frozenset({Code.UNREADABLE, Code.SIGNATURE_UNCHECKED})
+"""What is neither well nor damage: nothing is known of it."""
 
 
 @dataclass(frozen=True, order=True)

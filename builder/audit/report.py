@@ -9,7 +9,8 @@ import msgspec
 
 from builder.audit.examine import Report
 from builder.audit.log import Event, State
-from builder.audit.problems import AuditProblem
+from builder.audit.problems import UNKNOWN, AuditProblem
+from builder.audit.signing.found import FoundSignatures
 from builder.core.errors import ExitCode
 from builder.core.progress import amount_text
 
@@ -25,10 +26,19 @@ def as_json(report: Report) -> dict[str, Any]:
         "quick": report.quick,
         "new": report.new,
         "references": report.references,
+        **signatures_as_json(report.signatures),
         "problems": problems_as_json(report.problems),
         "notes": problems_as_json(report.notes),
         "events": [msgspec.to_builtins(event) for event in report.events],
         "not_logged": report.not_logged,
+    }
+
+
+def signatures_as_json(found: FoundSignatures) -> dict[str, Any]:
+    """Give who signed releases, and the log, as JSON has it."""
+    return {
+        "signatures": [msgspec.to_builtins(one) for one in found.good],
+        "signed_heads": [msgspec.to_builtins(one) for one in found.heads],
     }
 
 
@@ -45,17 +55,25 @@ def as_text(report: Report) -> Iterator[str]:
     yield from _problem_lines(report.problems)
     yield from _problem_lines(report.notes)
     number = len(report.problems)
-    verdict = {ExitCode.OK: "well", ExitCode.UNFINISHED: f"not all could be read (problems: {number})"}
+    verdict = {ExitCode.OK: "well", ExitCode.UNFINISHED: f"not all could be read or checked (problems: {number})"}
     what = verdict.get(report.exit_code, f"damaged (problems: {number})")
     yield f"{report.store}: {what}"
     how = f", {report.quick} of them quickly" if report.quick else ""
     new = f"; {report.new} new in the record of digests" if report.new and not report.not_logged else ""
     yield f"{report.blobs} blobs, {amount_text(report.size)}{how}; {report.references} references{new}"
+    yield from _signature_lines(report.signatures)
     if report.events:
         first, last = report.events[0].event_identifier, report.events[-1].event_identifier
         yield f"logged: events {first} to {last}"
     else:
         yield f"NOTHING WAS LOGGED: {report.not_logged}"
+
+
+def _signature_lines(found: FoundSignatures) -> Iterator[str]:
+    for one in found.good:
+        yield f"{one.release}: signed by {one.identity} with {one.fingerprint}"
+    for head in found.longest:
+        yield f"log: its first {head.count} lines signed by {head.identity} with {head.fingerprint}"
 
 
 def _problem_lines(problems: Iterable[AuditProblem]) -> Iterator[str]:
@@ -67,23 +85,35 @@ def _problem_lines(problems: Iterable[AuditProblem]) -> Iterator[str]:
             yield f"    {one.hint}"
 
 
-def log_as_json(state: State) -> dict[str, Any]:
-    """Give a log, and what is wrong with it, as JSON has it."""
+def log_exit_code(state: State, found: FoundSignatures) -> ExitCode:
+    """Give 0 where a log and its signed heads are well; 1; 4 where signatures could not be checked."""
+    problems = [one for one in (*state.problems, *found.problems) if not one.is_note]
+    if any(one.code not in UNKNOWN for one in problems):
+        return ExitCode.FOUND
+    return ExitCode.UNFINISHED if problems else ExitCode.OK
+
+
+def log_as_json(state: State, found: FoundSignatures) -> dict[str, Any]:
+    """Give a log with its signed heads, and what is wrong with them, as JSON has it."""
+    told = (*state.problems, *state.notes, *found.problems)
     return {
-        "well": not state.problems,
+        "well": log_exit_code(state, found) is ExitCode.OK,
         "head": msgspec.to_builtins(state.head),
         "events": [msgspec.to_builtins(event) for event in state.events],
-        "problems": problems_as_json(state.problems),
-        "notes": problems_as_json(state.notes),
+        "signed_heads": signatures_as_json(found)["signed_heads"],
+        "problems": problems_as_json(one for one in told if not one.is_note),
+        "notes": problems_as_json(one for one in told if one.is_note),
     }
 
 
-def log_as_text(state: State) -> Iterator[str]:
-    """Give a log line by line, and what is wrong with it."""
+def log_as_text(state: State, found: FoundSignatures) -> Iterator[str]:
+    """Give a log line by line, who signed its heads, and what is wrong with it."""
     yield from (_event_line(event) for event in state.events)
-    yield from _problem_lines(state.problems)
-    yield from _problem_lines(state.notes)
-    verdict = "damaged" if state.problems else "well"
+    yield from _problem_lines((*state.problems, *state.notes, *found.problems))
+    yield from _signature_lines(found)
+    verdict = {ExitCode.OK: "well", ExitCode.UNFINISHED: "not all of it could be checked"}.get(
+        log_exit_code(state, found), "damaged"
+    )
     yield f"log: {verdict} ({state.head.count} lines, the last is {state.head.last})"
 
 

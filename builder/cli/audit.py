@@ -18,7 +18,7 @@ from builder.cli.common import (
     store_option,
     store_path,
 )
-from builder.core.errors import ExitCode, InputFailure
+from builder.core.errors import InputFailure
 
 if TYPE_CHECKING:
     from builder.store.store import Store
@@ -29,9 +29,11 @@ Examples:
   boss-builder audit --quick
   boss-builder audit --part 3/12
   boss-builder audit miniboss-1.0.0 --store /archive/images --json
+  boss-builder audit --allowed-signers signers-from-the-library
   boss-builder audit --log
 
-Exit codes: 0 well; 1 damage was found; 2 there is no such store or release; 4 something could not be read."""
+Exit codes: 0 well; 1 damage was found; 2 there is no such store or release;
+4 something could not be read or checked."""
 
 
 @click.command(epilog=EPILOG)
@@ -46,6 +48,12 @@ Exit codes: 0 well; 1 damage was found; 2 there is no such store or release; 4 s
 @click.option(
     "--log", "shows_log", is_flag=True, help="Show the log of earlier audits, and check it. Reads nothing else."
 )
+@click.option(
+    "--allowed-signers",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Who may sign releases and the log.  [default: audit/allowed_signers in the store]",
+)
 @recipes_option
 @store_option
 @json_option
@@ -55,14 +63,17 @@ def command(
     quick: bool,
     part: str | None,
     shows_log: bool,
+    allowed_signers: Path | None,
     recipes: Path,
     store: Path | None,
     as_json: bool,
 ) -> None:
-    """Examine the store, or what each RELEASE has in it: digests, references, locks, records; and log that it was.
+    """Examine the store, or what each RELEASE has in it: digests, references, locks, signatures; and log that it was.
 
     Every blob is read once, and compared with its name (sha256) and with the md5 and blake3 that the first audit
-    recorded. The log is a chain: what is edited, taken out or cut off is found. Nothing else is ever changed.
+    recorded. Of a release that is signed, signatures, receipt and statements are checked as verify does. The log is a
+    chain, and signed heads say who vouches for it: what is edited, taken out, cut off or written anew is found.
+    Nothing but the log and its records is ever changed.
     """
     from builder.audit.examine import Asked, Part, audit
     from builder.audit.report import as_json as report_as_json
@@ -73,14 +84,14 @@ def command(
     if shows_log:
         if releases or quick or part:
             raise InputFailure("--log shows the log of the whole store", hint="give it alone")
-        _show_log(opened, as_json=as_json)
+        _show_log(opened, allowed_signers, as_json=as_json)
         return
     try:
         asked_part = None if part is None else Part.parse(part)
     except ValueError as error:
         raise InputFailure(str(error)) from error
     names = [load_release(one, recipes, ()).recipe.full_name if "/" in one else one for one in releases]
-    asked = Asked(tuple(dict.fromkeys(names)), asked_part, quick)
+    asked = Asked(tuple(dict.fromkeys(names)), asked_part, quick, allowed_signers)
     report = audit(opened, asked, progress_for(), lambda: datetime.now(UTC))
     if as_json:
         show_json(report_as_json(report))
@@ -89,15 +100,16 @@ def command(
     raise click.exceptions.Exit(report.exit_code)
 
 
-def _show_log(store: Store, *, as_json: bool) -> None:
+def _show_log(store: Store, allowed_signers: Path | None, *, as_json: bool) -> None:
     from builder.audit import log
-    from builder.audit.report import log_as_json, log_as_text
+    from builder.audit.report import log_as_json, log_as_text, log_exit_code
+    from builder.audit.signing.audited import of_log
 
-    state = log.read(store.path)
-    if state == log.NEW:
+    state, found = of_log(store, allowed_signers)
+    if state == log.NEW and not found.is_any:
         raise InputFailure(f"no audit of {store.path} was ever logged", hint="boss-builder audit")
     if as_json:
-        show_json(log_as_json(state))
+        show_json(log_as_json(state, found))
     else:
-        click.echo("\n".join(log_as_text(state)))
-    raise click.exceptions.Exit(ExitCode.FOUND if state.problems else ExitCode.OK)
+        click.echo("\n".join(log_as_text(state, found)))
+    raise click.exceptions.Exit(log_exit_code(state, found))

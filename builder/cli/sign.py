@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -40,14 +41,23 @@ The check, without this software, in the folder of the store:
 def command(release: str, key_file: Path, identity: str, recipes: Path, store: Path | None, as_json: bool) -> None:
     """Sign RELEASE as the store has it: every blob, how the images were made, what was found of them, and a receipt.
 
-    Every blob is read first. Signing again with the same key stores the same bytes.
+    Every blob is read first. Signing again with the same key stores the same bytes. That it was signed is logged, and
+    the head of the log is signed too: who writes another log later is found by audit.
     """
     from builder.audit.signing.keys import read_private
-    from builder.audit.signing.sign import sign
+    from builder.audit.signing.release import vouch
     from builder.store.store import Store
 
     name = load_release(release, recipes, ()).recipe.full_name if "/" in release else release
-    done = sign(Store(store_path(store, recipes)), name, read_private(key_file), identity, progress_for())
+    vouched = vouch(
+        Store(store_path(store, recipes)),
+        name,
+        read_private(key_file),
+        identity,
+        progress=progress_for(),
+        clock=lambda: datetime.now(UTC),
+    )
+    done, head = vouched.signed, vouched.head
     if as_json:
         show_json(
             {
@@ -59,6 +69,8 @@ def command(release: str, key_file: Path, identity: str, recipes: Path, store: P
                 "blobs": done.blobs,
                 "digest": done.digest,
                 "receipt": msgspec.to_builtins(done.receipt),
+                "head": None if head is None else {"file": vouched.place, **msgspec.to_builtins(head)},
+                "not_logged": vouched.not_logged,
             }
         )
         return
@@ -69,4 +81,8 @@ def command(release: str, key_file: Path, identity: str, recipes: Path, store: P
     for text in done.receipt.emulated:
         click.echo(f"  emulated, not the real thing: {text}")
     click.echo(f"SHA256SUMS: {done.digest}")
+    if head is not None:
+        click.echo(f"log: {head.count} lines signed, in {vouched.place}")
+    else:
+        click.echo(f"NOT LOGGED, and the log's head is not signed: {vouched.not_logged}", err=True)
     click.echo(f"next: boss-builder verify {name}", err=True)

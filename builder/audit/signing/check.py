@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +34,46 @@ class Signature:
     reference: str
     identity: str
     key: PublicKey
+    subject: oci.Descriptor | None
+    """The image that it is about."""
+
+
+class Kind(StrEnum):
+    """What a problem is one of."""
+
+    BAD = "bad"
+    """A signature that is not good, or can not be read."""
+    DIFFERS = "differs"
+    """What is signed is not what the store has."""
+    UNKNOWN = "unknown"
+    """Nobody who may sign has signed."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: the reference, or the release, that it is about."""
+
+    kind: Kind
+    about: str
+    problem: Problem
 
 
 @dataclass(frozen=True)
 class Examined:
     """What was found of the signatures of a release."""
 
-    good: tuple[Signature, ...]
-    strangers: tuple[Signature, ...]
+    good: tuple[Signature, ...] = ()
+    strangers: tuple[Signature, ...] = ()
     """Made with keys that nobody is trusted for: they say nothing, and count as nothing."""
-    problems: tuple[Problem, ...]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong, each with the reference of the signature that it is of."""
+        return tuple(
+            Problem(f"{one.about}: {one.problem.message}" if one.about else one.problem.message, one.problem.hint)
+            for one in self.findings
+        )
 
 
 def check_signatures(store: Store, release: str, allowed_signers: Path) -> tuple[Problem, ...]:
@@ -61,41 +93,54 @@ def examine(store: Store, release: str, allowed_signers: Path) -> Examined:
     except HostFailure:
         raise
     except Failure as failure:
-        return Examined((), (), failure.problems)
+        return Examined(findings=tuple(Finding(Kind.DIFFERS, "", problem) for problem in failure.problems))
     if not found:
-        return Examined((), (), (_unsigned(release),))
+        return Examined(findings=(Finding(Kind.UNKNOWN, "", _unsigned(release)),))
     good: list[Signature] = []
     strangers: list[Signature] = []
-    problems: list[Problem] = []
+    findings: list[Finding] = []
     for name, descriptor in found.items():
         try:
-            signature, files = _read(store, material, name, descriptor)
+            signature, files = _read(store, name, descriptor)
             if signature.key.raw not in signers:
                 strangers.append(signature)
                 continue
-            wrong = tuple(_problems(store, material, signature, files, allowed_signers))
+            wrong = _judged(store, material, signature, files, allowed_signers)
         except HostFailure:
             raise
         except Failure as failure:
-            problems += _prefixed(name, tuple(Problem(p.message, p.hint or _again(release)) for p in failure.problems))
+            problems = (Problem(one.message, one.hint or _again(release)) for one in failure.problems)
+            findings += (Finding(Kind.BAD, name, problem) for problem in problems)
             continue
-        problems += _prefixed(name, wrong)
+        findings += wrong
         if not wrong:
             good.append(signature)
-    if not good and not problems:
-        problems += [_not_allowed(signature, allowed_signers) for signature in strangers]
-    return Examined(tuple(good), tuple(strangers), tuple(problems))
+    if not good and not findings:
+        findings += [
+            Finding(Kind.UNKNOWN, signature.reference, _not_allowed(signature, allowed_signers))
+            for signature in strangers
+        ]
+    return Examined(tuple(good), tuple(strangers), tuple(findings))
+
+
+def claimed(store: Store, release: str) -> str:
+    """Spell a list that lets everybody sign who has signed a release: what they signed can be checked by it."""
+    try:
+        found = store.references(f"{artifacts.SIGNATURE}/{release}/")
+    except Failure:  # checking tells
+        return ""
+    lines = []
+    for name, descriptor in found.items():
+        with contextlib.suppress(Failure):
+            signature, _ = _read(store, name, descriptor)
+            lines.append(f'{signature.identity} namespaces="{allowed.NAMESPACE}" {signature.key.line}\n')
+    return "".join(lines)
 
 
 def _again(release: str) -> str:
     return (
         f"restore it from a copy of the store; or, where the change is meant, sign again: boss-builder sign {release}"
     )
-
-
-def _prefixed(name: str, problems: tuple[Problem, ...]) -> Iterator[Problem]:
-    for problem in problems:
-        yield Problem(f"{name}: {problem.message}", problem.hint)
 
 
 def _unsigned(release: str) -> Problem:
@@ -105,20 +150,16 @@ def _unsigned(release: str) -> Problem:
 def _not_allowed(signature: Signature, path: Path) -> Problem:
     why = f"{path} {'does not name it' if path.exists() else 'is not there'}"
     return Problem(
-        f"{signature.reference}: the key {signature.key.fingerprint} of {signature.identity} may not sign: {why}",
+        f"the key {signature.key.fingerprint} of {signature.identity} may not sign: {why}",
         hint="if you know whose it is: boss-builder key trust IDENTITY FILE.pub; or name a list with --allowed-signers",
     )
 
 
-def _read(
-    store: Store, material: Material, name: str, descriptor: oci.Descriptor
-) -> tuple[Signature, Mapping[str, bytes]]:
-    """Read a signature. Raises WorkFailure where it is none, or about another image."""
+def _read(store: Store, name: str, descriptor: oci.Descriptor) -> tuple[Signature, Mapping[str, bytes]]:
+    """Read a signature. Raises WorkFailure where it is none."""
     manifest = reading.manifest(store, descriptor)
     if manifest.artifact_type != artifacts.SIGNATURE_TYPE:
         raise WorkFailure(f"it is no signature, but {manifest.artifact_type}")
-    if manifest.subject is None or manifest.subject.digest != material.oci.image.descriptor.digest:
-        raise WorkFailure(f"it is about another image than the present one of {material.release}")
     config = reading.parse(reading.read(store, manifest.config), SignatureConfig, "its configuration")
     allowed.check_identity(config.identity)
     files = reading.files(store, manifest)
@@ -126,24 +167,34 @@ def _read(
         if title not in files:
             raise WorkFailure(f"it has no {title}")
     key = sshsig.signed_by(files[artifacts.SUMS_SIGNATURE])
-    return Signature(name, config.identity, key), files
+    return Signature(name, config.identity, key, manifest.subject), files
 
 
-def _problems(
+def _judged(
     store: Store, material: Material, signature: Signature, files: Mapping[str, bytes], allowed_signers: Path
-) -> Iterator[Problem]:
-    listed = files[artifacts.SUMS]
-    reason = sshsig.verify(listed, files[artifacts.SUMS_SIGNATURE], signature.identity, allowed_signers)
-    if reason:
-        hint = f"{allowed_signers} says who may sign, as what, with which key and when"
-        yield Problem(f"the signature of {signature.identity} is not good: {reason}", hint)
-        return
-    yield from _covered(store, material, signature.key, sums.parsed(listed))
-    yield from _receipt(store, material, signature.key)
+) -> list[Finding]:
+    """Ask ssh-keygen whether a signature is good, and compare what is signed with what the store has."""
+    listed, made = files[artifacts.SUMS], files[artifacts.SUMS_SIGNATURE]
+    reason = sshsig.verify(listed, made, signature.identity, allowed_signers)
+    if not reason:
+        if signature.subject is None or signature.subject.digest != material.oci.image.descriptor.digest:
+            message = f"it is about another image than the present one of {material.release}"
+            return [Finding(Kind.DIFFERS, signature.reference, Problem(message, _again(material.release)))]
+        different = _differing(store, material, signature.key, files)
+        return [Finding(Kind.DIFFERS, signature.reference, one) for one in different]
+    hint = f"{allowed_signers} says who may sign, as what, with which key and when"
+    problem = Problem(f"the signature of {signature.identity} is not good: {reason}", hint)
+    return [Finding(Kind.BAD, signature.reference, problem)]
+
+
+def _differing(store: Store, material: Material, key: PublicKey, files: Mapping[str, bytes]) -> Iterator[Problem]:
+    """Compare what was signed well with what the store has."""
+    yield from _covered(store, material, key, sums.parsed(files[artifacts.SUMS]))
+    yield from _receipt(store, material, key)
     for judged in material.images:
         expected = statements(store, material, judged)
-        name = artifacts.attestation_reference(material.release, judged.shape, signature.key)
-        yield from _statements(store, material, name, expected, signature.key)
+        name = artifacts.attestation_reference(material.release, judged.shape, key)
+        yield from _statements(store, material, name, expected, key)
 
 
 def _covered(store: Store, material: Material, key: PublicKey, listed: frozenset[str]) -> Iterator[Problem]:

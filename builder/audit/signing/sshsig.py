@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from builder.audit.signing.allowed import NAMESPACE
@@ -37,32 +38,32 @@ def verify(data: bytes, signature: bytes, identity: str, allowed_signers: Path) 
 
     Raises HostFailure where there is no `ssh-keygen`.
     """
+    return _reason(
+        ["-Y", "verify", "-f", allowed_signers.absolute(), "-I", identity],
+        data,
+        signature,
+        otherwise=f"ssh-keygen does not say why; is the key that of {identity}?",
+    )
+
+
+def check(data: bytes, signature: bytes) -> str:
+    """Check a signature by the key that it names itself, whoever's it is; gives why it is not good, or nothing.
+
+    Raises HostFailure where there is no `ssh-keygen`.
+    """
+    return _reason(["-Y", "check-novalidate"], data, signature, otherwise="ssh-keygen does not say why")
+
+
+def _reason(words: Sequence[str | Path], data: bytes, signature: bytes, *, otherwise: str) -> str:
     with tempfile.TemporaryDirectory(prefix="boss-builder-") as folder:
         file = Path(folder) / "signature"
         file.write_bytes(signature)
-        done = run(
-            [
-                "ssh-keygen",
-                "-Y",
-                "verify",
-                "-f",
-                allowed_signers.absolute(),
-                "-I",
-                identity,
-                "-n",
-                NAMESPACE,
-                "-s",
-                file,
-            ],
-            time_limit=TIME_LIMIT,
-            stdin=data,
-            check=False,
-        )
+        done = run(["ssh-keygen", *words, "-n", NAMESPACE, "-s", file], time_limit=TIME_LIMIT, stdin=data, check=False)
     if done.returncode == 0:
         return ""
     lines = [line.strip() for line in f"{done.stderr}\n{done.stdout}".splitlines()]
     reasons = [line for line in dict.fromkeys(lines) if line and line != "Could not verify signature."]
-    return "; ".join(reasons) or f"ssh-keygen does not say why; is the key that of {identity}?"
+    return "; ".join(reasons) or otherwise
 
 
 def signed_by(signature: bytes) -> PublicKey:

@@ -90,7 +90,18 @@ def words_of_json(release: SignedSite) -> dict[str, tuple[click.Command, tuple[o
         "sign": (
             sign.command,
             signs,
-            {"release", "identity", "key_id", "fingerprint", "references", "blobs", "digest", "receipt"},
+            {
+                "release",
+                "identity",
+                "key_id",
+                "fingerprint",
+                "references",
+                "blobs",
+                "digest",
+                "receipt",
+                "head",
+                "not_logged",
+            },
         ),
     }
 

@@ -105,7 +105,11 @@ class Site:
         machine: VmConfig | None = None,
     ) -> oci.Descriptor:
         """Store the release's image in a shape, as one that was built from a lock, by default the present one."""
-        annotations = {"boss-builder.lock": str(Digest.of(lock_file.encode(lock or self.lock)))}
+        made_from = lock or self.lock
+        annotations = {
+            "boss-builder.lock": str(Digest.of(lock_file.encode(made_from))),
+            "boss-builder.builder-image": made_from.builder_image.digest,
+        }
         if shape == "oci":
             return put_oci(self.store, reference(RELEASE, shape), annotations)
         kind, media_type, suffix = {"sif": (SIF_CONFIG, SIF_LAYER, "sif"), "vm": (VM_CONFIG, VM_DISK, "qcow2")}[shape]
