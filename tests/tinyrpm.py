@@ -108,7 +108,8 @@ class TinyRpm:
             *([f"Epoch: {self.epoch}"] if self.epoch else []),
             f"Summary: {self.name}, a tiny package",
             "License: MIT",
-            f"BuildArch: {self.architecture}",
+            # of another than noarch, rpmbuild is told with --target; it would refuse BuildArch: i686 on an x86_64
+            *(["BuildArch: noarch"] if self.architecture == "noarch" else []),
             "AutoReqProv: no",
             *(f"Requires: {relation}" for relation in self.requires),
             *(f"Provides: {relation}" for relation in self.provides),

@@ -5,30 +5,26 @@ the other, as it would have to read it first. So the database is taken away, and
 is given the same RPM files to enter (`--justdb`), and nothing else of their installation is done again. The way of
 cvmfs (ci/docker/rhel_common/build.sh) and of Azure Linux (toolkit/tools/pkggen/worker/create_worker_chroot.sh).
 
-The result is the same every time: the clock of that rpm stands still, and the identifiers that Berkeley DB gives its
-files are set. Source of their place: Berkeley DB, dbinc/db_page.h, DBMETA.
+The clock of that rpm stands still meanwhile, so that it enters the same time of installation each time.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
-import struct
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from builder.inside.berkeley import FOLDERS
 from builder.inside.clock import still_clock
 from builder.inside.program import call
 
 WRITTEN = "var/lib/rpm"
 """Where the builder image's rpm keeps the database of a root."""
 WRITTEN_BACKEND = "sqlite"
-DATABASES = (WRITTEN, "usr/lib/sysimage/rpm")
-"""Where the rpm of any Enterprise Linux keeps it."""
 FILES = {"sqlite": "rpmdb.sqlite", "ndb": "Packages.db", "bdb": "Packages"}
 """By backend, the file that only a database of that kind has."""
 PASSING = ("rpmdb.sqlite-shm", "rpmdb.sqlite-wal", "__db.*", ".dbenv.lock", ".rpm.lock")
@@ -42,10 +38,6 @@ ENTER = (
 """rpm 4.4 of Enterprise Linux 5 knows all of them."""
 NAMES = "%{name}-%{epoch}:%{version}-%{release}.%{arch}\n"
 KEYS = "gpg-pubkey"
-DB_MAGICS = (0x00053162, 0x00061561)
-"""Of files of Berkeley DB: tree and hash."""
-MAGIC_AT, FILE_ID_AT, FILE_ID = 12, 52, 20
-META_PAGE = 512
 CRASHED = -11
 
 
@@ -95,8 +87,6 @@ def hand_over(root: Path, repository: Path, files: Sequence[str], epoch: int, as
             f"the root's own rpm wrote no database of the kind {backend}; name in the recipe what it reads:"
             ' os { rpm_database = "..." }'
         )
-    sweep(root)
-    name_files((root / place).iterdir())
     return backend
 
 
@@ -150,21 +140,7 @@ def _in_root(root: Path, *words: str, **environment: str) -> str:
 
 def sweep(root: Path) -> None:
     """Remove what databases leave behind that holds nothing."""
-    for place in DATABASES:
+    for place in FOLDERS:
         for pattern in PASSING:
-            for path in (root / place).glob(pattern):
+            for path in (root / os.fsdecode(place)).glob(pattern):
                 path.unlink()
-
-
-def name_files(paths: Iterable[Path]) -> None:
-    """Give files of Berkeley DB identifiers that their names decide; other files stay as they are.
-
-    The library makes them of inode, time and process. They have to differ only among the files of one folder.
-    """
-    for path in paths:
-        data = path.read_bytes()
-        if len(data) < META_PAGE or struct.unpack_from("<I", data, MAGIC_AT)[0] not in DB_MAGICS:
-            continue
-        made = data[FILE_ID_AT : FILE_ID_AT + FILE_ID]
-        # a page that was made of a copy of the first may still have it in its unused part
-        path.write_bytes(data.replace(made, hashlib.sha256(path.name.encode()).digest()[:FILE_ID]))

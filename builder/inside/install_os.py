@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from builder.inside.berkeley import with_canonical_databases
 from builder.inside.canonical import walk
 from builder.inside.compress import write_layer
 from builder.inside.handover import hand_over, sweep
@@ -80,7 +81,7 @@ def install(request: dict[str, Any]) -> dict[str, Any]:
         raise SystemExit("scriptlets failed, which dnf lets pass:\n" + "\n".join(failed))
     hand_over(root, Path(request["repository"]), request["files"], int(request["epoch"]), request["rpm_database"])
     _tidy(root)
-    return write_layer(walk(root, int(request["epoch"])), "layer.tar.gz")
+    return write_layer(with_canonical_databases(walk(root, int(request["epoch"]))), "layer.tar.gz")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import tarfile
 from contextlib import ExitStack
 from typing import IO, Any
 
+from builder.inside.berkeley import with_canonical_databases
 from builder.inside.canonical import Times, merge
 from builder.inside.compress import write_layer
 from builder.inside.program import serve
@@ -44,7 +45,7 @@ def canonicalise(request: dict[str, Any]) -> list[dict[str, Any]]:
                     for name in own
                 ]
                 contents = merge(tars, stage["epoch"], os.fsencode(request["scratch"]), times)
-                answers.append(write_layer(contents, f"layer-{number}.tar.gz"))
+                answers.append(write_layer(with_canonical_databases(contents), f"layer-{number}.tar.gz"))
     return answers
 
 

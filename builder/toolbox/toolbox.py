@@ -105,7 +105,7 @@ class Toolbox:
 
 
 LAYER_PROGRAMS = (
-    "canonical.py", "clock.py", "compress.py", "handover.py", "install_os.py", "layers.py", "program.py",
+    "berkeley.py", "canonical.py", "clock.py", "compress.py", "handover.py", "install_os.py", "layers.py", "program.py",
 )  # fmt: skip
 SIF_PROGRAMS = ("program.py", "sif.py")
 DISK_PROGRAMS = ("canonical.py", "disk.py", "flatten.py", "program.py")
