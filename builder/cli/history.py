@@ -101,7 +101,8 @@ def _as_json(standing: Standing) -> dict[str, Any]:
 
 
 def _standing_lines(standings: Sequence[Standing]) -> Iterator[str]:
-    from builder.rebuild.words import cause_of, columns, subject_of
+    from builder.core.table import columns
+    from builder.rebuild.words import cause_of, subject_of
 
     rows = [
         (
@@ -120,8 +121,9 @@ def _standing_lines(standings: Sequence[Standing]) -> Iterator[str]:
 
 def _run_lines(runs: Sequence[Run]) -> Iterator[str]:
     """Tell each run in a line, the latest first."""
+    from builder.core.table import columns
     from builder.rebuild.earlier import answer_of, asked
-    from builder.rebuild.words import columns, decisive_line, subject
+    from builder.rebuild.words import decisive_line, subject
 
     keys = asked(runs)
     rows = []

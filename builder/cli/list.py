@@ -12,6 +12,7 @@ import msgspec
 from builder.cli.common import command_options, json_option, recipes_option, show_json, store_option, store_path
 from builder.core.digest import Digest
 from builder.core.progress import amount_text
+from builder.core.table import columns
 
 if TYPE_CHECKING:
     from builder.store.contents import Artifact, Contents, Validation
@@ -33,17 +34,20 @@ def command(recipes: Path, store: Path | None, as_json: bool) -> None:
 
     The size of an image or a stage is that of its blobs; what several share is stored, and counted in the total, once.
     """
-    from builder.store.contents import contents
+    from builder.store.contents import blobs, contents
     from builder.store.store import Store
 
     opened = Store(store_path(store, recipes))
     found = contents(opened)
     if as_json:
-        show_json({"store": str(opened.path), **msgspec.to_builtins(found)})
+        all_blobs = blobs(opened)
+        counted = {"blobs": all_blobs.number, "total_size": all_blobs.size}
+        show_json({"store": str(opened.path), **msgspec.to_builtins(found), **counted})
         return
     for line in _lines(found):
         click.echo(line)
-    click.echo(f"{found.blobs} blobs, {amount_text(found.total_size)} in {opened.path}")
+    all_blobs = blobs(opened)  # last: of many it takes a while
+    click.echo(f"{all_blobs.number} blobs, {amount_text(all_blobs.size)} in {opened.path}")
     if not found.images:
         click.echo("no image yet; make one: boss-builder freeze RELEASE, then boss-builder build RELEASE", err=True)
 
@@ -88,8 +92,6 @@ def _short(digest: str) -> str:
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     if not rows:
         return
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
     yield title
-    for row in (heads, *rows):
-        yield "  " + "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from (f"  {line}" for line in columns(heads, rows))
     yield ""

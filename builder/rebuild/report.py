@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from builder.core.table import columns
 from builder.rebuild.model import Answer, Finding, Run
-from builder.rebuild.words import cause_of, columns, subject_of, verdict
+from builder.rebuild.words import cause_of, subject_of, verdict
 from builder.validation.evidence import note_of
 
 NOTHING = "nothing was asked"

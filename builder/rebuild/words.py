@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from builder.rebuild.model import Answer, Finding, Question, Run, State
 from builder.store.shapes import Shape
@@ -46,10 +46,3 @@ def verdict(runs: Sequence[Run]) -> str:
     ]
     worst = State.BAD if bad else State.UNKNOWN if unknown else State.GOOD
     return f"{worst}: {'; '.join(parts)}"
-
-
-def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lay out a table, a line a row, every column as wide as its widest cell."""
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
-    for row in (heads, *rows):
-        yield "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from builder.core.table import columns
 from builder.recipe.fields import FileRef
 from builder.recipe.language import EXTENDS, BlockType, top_level
 from builder.recipe.layout import formatted
@@ -57,9 +58,7 @@ def as_text(loaded: LoadedRecipe) -> str:
 def table(loaded: LoadedRecipe) -> list[str]:
     """Give the components as lines of a table: name, version, what brings it, where that is known from."""
     heads = ("component", "version", "part of", "known from")
-    rows = [heads, *(_row(component, loaded) for component in loaded.recipe.component)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
-    return ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return list(columns(heads, [_row(component, loaded) for component in loaded.recipe.component]))
 
 
 def _row(component: Component, loaded: LoadedRecipe) -> tuple[str, ...]:

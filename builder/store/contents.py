@@ -65,7 +65,7 @@ class Rebuilds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Contents(msgspec.Struct, frozen=True, kw_only=True):
-    """All of a store. `total_size` counts every blob once, in bytes, also those that nothing refers to."""
+    """What the references of a store name."""
 
     images: tuple[Image, ...]
     validations: tuple[Validation, ...]
@@ -75,60 +75,97 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     stages: tuple[Artifact, ...]
     builder_images: tuple[Artifact, ...]
     rebuilds: tuple[Rebuilds, ...]
-    blobs: int
-    total_size: int
+
+
+class Blobs(msgspec.Struct, frozen=True, kw_only=True):
+    """All blobs of a store, each counted once, also those that nothing refers to."""
+
+    number: int
+    size: int
+    """Bytes."""
+
+
+class _Blob(msgspec.Struct, frozen=True):
+    """As much of a descriptor as is shown: a manifest may have thousands."""
+
+    digest: str
+    size: int
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    """As much of a manifest as is shown."""
+
+    config: _Blob
+    layers: tuple[_Blob, ...]
+    subject: _Blob | None = None
+    annotations: dict[str, str] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes of what it names, each blob counted once."""
+        return sum({blob.digest: blob.size for blob in (self.config, *self.layers)}.values())
 
 
 def contents(store: Store) -> Contents:
-    """Read what a store holds. Raises WorkFailure where a manifest is missing or damaged."""
-    everything = store.references()
-    histories = {name: descriptor for name, descriptor in everything.items() if name.startswith(f"{REBUILD}/")}
-    references = {name: descriptor for name, descriptor in everything.items() if name not in histories}
-    manifests = {name: store.manifest(descriptor) for name, descriptor in references.items()}
+    """Read what a store holds: the index, and of the manifests those that are shown.
+
+    Raises WorkFailure where one is missing or damaged.
+    """
+    references = store.references()
+
+    def of(kind: str) -> Iterator[tuple[str, oci.Descriptor]]:
+        return ((name, descriptor) for name, descriptor in references.items() if name.startswith(f"{kind}/"))
 
     def artifacts(kind: str) -> tuple[Artifact, ...]:
-        names = (name for name in references if name.startswith(f"{kind}/"))
-        return tuple(
-            Artifact(
-                reference=name,
-                digest=references[name].digest,
-                size=_size(manifests[name]),
-                name=name.removeprefix(f"{kind}/"),
-                files=len(manifests[name].layers),
-            )
-            for name in names
-        )
+        return tuple(_artifact(name, kind, descriptor, _read(store, descriptor)) for name, descriptor in of(kind))
 
     images = tuple(
-        _image(name, references[name], manifests[name], *named)
-        for name in references
-        if (named := release_and_shape(name, references[name])) is not None
+        _image(name, descriptor, _read(store, descriptor), *named)
+        for name, descriptor in references.items()
+        if (named := release_and_shape(name, descriptor)) is not None
     )
-    blobs, total = _blobs(store)
     return Contents(
         images=tuple(sorted(images, key=lambda image: (image.release, SHAPES.index(image.shape)))),
         validations=tuple(
-            _validation(name, references, manifests[name]) for name in references if name.startswith(f"{VALIDATION}/")
+            _validation(name, references, _read(store, descriptor)) for name, descriptor in of(VALIDATION)
         ),
         results=artifacts(RESULTS),
         inputs=artifacts(INPUTS),
         stages=artifacts(STAGE),
         builder_images=artifacts(BUILDER),
-        rebuilds=tuple(_rebuilds(histories)),
-        blobs=blobs,
-        total_size=total,
+        rebuilds=tuple(_rebuilds(dict(of(REBUILD)))),
     )
 
 
-def _size(manifest: oci.Manifest) -> int:
-    return sum({blob.digest: blob.size for blob in (manifest.config, *manifest.layers)}.values())
+def blobs(store: Store) -> Blobs:
+    """Count all blobs, with a look at each one's size: of a hundred thousand that takes a while."""
+    folder = store.path / "blobs" / "sha256"
+    if not folder.is_dir():
+        return Blobs(number=0, size=0)
+    with os.scandir(folder) as entries:
+        sizes = [entry.stat().st_size for entry in entries if entry.is_file()]
+    return Blobs(number=len(sizes), size=sum(sizes))
 
 
-def _image(name: str, descriptor: oci.Descriptor, manifest: oci.Manifest, release: str, shape: Shape) -> Image:
+def _read(store: Store, descriptor: oci.Descriptor) -> _Manifest:
+    return store.document(descriptor, _Manifest)
+
+
+def _artifact(name: str, kind: str, descriptor: oci.Descriptor, manifest: _Manifest) -> Artifact:
+    return Artifact(
+        reference=name,
+        digest=descriptor.digest,
+        size=manifest.size,
+        name=name.removeprefix(f"{kind}/"),
+        files=len(manifest.layers),
+    )
+
+
+def _image(name: str, descriptor: oci.Descriptor, manifest: _Manifest, release: str, shape: Shape) -> Image:
     return Image(
         reference=name,
         digest=descriptor.digest,
-        size=_size(manifest),
+        size=manifest.size,
         release=release,
         shape=shape,
         title=manifest.annotations.get(IMAGE_TITLE, ""),
@@ -136,13 +173,13 @@ def _image(name: str, descriptor: oci.Descriptor, manifest: oci.Manifest, releas
     )
 
 
-def _validation(name: str, references: dict[str, oci.Descriptor], manifest: oci.Manifest) -> Validation:
+def _validation(name: str, references: Mapping[str, oci.Descriptor], manifest: _Manifest) -> Validation:
     release, _, shape = name.removeprefix(f"{VALIDATION}/").rpartition("/")
     image = next((references.get(reference(release, s)) for s in SHAPES if s == shape), None)
     return Validation(
         reference=name,
         digest=references[name].digest,
-        size=_size(manifest),
+        size=manifest.size,
         release=release,
         shape=shape,
         state=manifest.annotations.get(VALIDATION_STATE, "UNKNOWN"),
@@ -159,12 +196,3 @@ def _rebuilds(histories: Mapping[str, oci.Descriptor]) -> Iterator[Rebuilds]:
         latest = names[-1].rpartition("/")[2].partition("-")[0]
         state = histories[names[-1]].annotations.get(REBUILD_STATE, "UNKNOWN")
         yield Rebuilds(release=release, runs=len(names), latest=latest, state=state)
-
-
-def _blobs(store: Store) -> tuple[int, int]:
-    folder = store.path / "blobs" / "sha256"
-    if not folder.is_dir():
-        return 0, 0
-    with os.scandir(folder) as entries:
-        sizes = [entry.stat().st_size for entry in entries if entry.is_file()]
-    return len(sizes), sum(sizes)

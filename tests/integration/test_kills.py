@@ -46,7 +46,7 @@ def kills(forking: Forking, command: str, prepare: Callable[[], tuple[str, ...]]
     chance = random.Random(2030)
     killed = 0
     for number in range(MOMENTS[command]):
-        part = chance.random()
+        part = (number + chance.random()) / MOMENTS[command]  # somewhere in each part of the run
         ran = forking.run(COMMAND, command, *prepare(), kill_after=whole * part)
         killed += ran.code is None
         where = f"{command}, round {number}, killed after {part:.4f} of {whole:.3f} s: {ran}"
