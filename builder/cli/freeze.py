@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 
 from builder.cli.common import load_release, on_release, progress_for, show_json, store_path, toolbox_opener
+from builder.cli.places import cvmfs_option, mirror_option, places_for
 
 EPILOG = """\b
 Examples:
   boss-builder freeze miniboss-1.0.0
   boss-builder freeze miniboss-1.0.0 --update
-  boss-builder freeze boss-7.0.5 --var vault=http://vault.example.org/sl"""
+  boss-builder freeze boss-7.0.5 --var vault=http://vault.example.org/sl
+  boss-builder freeze boss-7.0.5 --mirror http://vault.example.org/sl=/srv/staged/sl"""
 
 
 @click.command(epilog=EPILOG)
@@ -25,10 +27,14 @@ Examples:
     envvar="BOSS_BUILDER_IMAGE",
     help="Take this container image as the builder image instead of making one with mmdebstrap.",
 )
+@mirror_option
+@cvmfs_option
 def command(
     release: str,
     update: bool,
     builder_image: str | None,
+    mirrors: tuple[str, ...],
+    cvmfs: Path | None,
     recipes: Path,
     store: Path | None,
     variables: tuple[str, ...],
@@ -43,6 +49,7 @@ def command(
     from builder.freeze.freeze import freeze
     from builder.store.store import Store
 
+    places = places_for(mirrors, cvmfs)
     progress = progress_for()
     loaded = load_release(release, recipes, variables)
     opened = Store(store_path(store, recipes))
@@ -54,7 +61,13 @@ def command(
         if not update:
             progress.say("a lock that still fits keeps its builder image; --update takes the one that you name")
     frozen = freeze(
-        loaded, opened, toolbox_opener(opened, progress, builder_image), progress, os.environ, update=update
+        loaded,
+        opened,
+        toolbox_opener(opened, progress, builder_image),
+        progress,
+        os.environ,
+        update=update,
+        places=places,
     )
     lock = frozen.lock
     if as_json:

@@ -6,7 +6,7 @@ import logging
 import os
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,20 +37,22 @@ def run(
     check: bool = True,
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    unset: Collection[str] = (),
     stdin: bytes = b"",
     log_file: Path | None = None,
 ) -> Finished:
     """Run a program to its end.
 
-    `time_limit` is in seconds. `environment` is added to the caller's. With `log_file` both streams go
-    there as they come, and `stdout`/`stderr` of the result hold nothing.
+    `time_limit` is in seconds. `environment` is added to the caller's, which is taken without the variables that
+    `unset` names. With `log_file` both streams go there as they come, and `stdout`/`stderr` of the result hold
+    nothing.
 
     Raises HostFailure where the program is not there; TimeLimitFailure where it exceeds the limit; WorkFailure, with
     `check`, where it ends with anything but 0. The command and its last lines stand in the error.
     """
     words = [os.fspath(a) for a in arguments]
     log.info("$ %s", quoted(words))
-    env = {**os.environ, **(environment or {})}
+    env = {name: value for name, value in os.environ.items() if name not in unset} | dict(environment or {})
     try:
         if log_file is not None:
             with log_file.open("ab") as sink:

@@ -109,7 +109,12 @@ def _trees(lock: Lock) -> list[_Tree]:
     """Give what is unpacked into the root by hand: libraries, and a package that is no RPM."""
     recipe = lock.recipe
     found: list[tuple[str, str, TreeSource, str]] = [
-        (f"external_library.{library.name}", f"{library.name} {library.version}", library.source, library.install_to)
+        (
+            f"external_library.{library.name}",
+            f"{library.name} {library.version}",
+            library.source,
+            library.install_to or "/",
+        )
         for library in recipe.external_library
     ]
     source = recipe.package.source

@@ -6,7 +6,7 @@ import re
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from builder.freeze.sources import DIRECTORY
+from builder.freeze.sources import TREES
 from builder.lock.model import Lock, Source
 from builder.recipe.model import Recipe
 from builder.store.shapes import Shape
@@ -50,4 +50,4 @@ def source_file(lock: Lock, place: str) -> str:
     """Path of an input below `inputs/sources/`: a folder as the tar that it was frozen as, others as they were."""
     source = lock.sources[place]
     name = PurePosixPath(urlsplit(source.source).path).name
-    return f"{place}/{name}.tar" if source.kind == DIRECTORY else f"{place}/{name}"
+    return f"{place}/{name}.tar" if source.kind in TREES else f"{place}/{name}"

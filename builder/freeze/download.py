@@ -17,6 +17,7 @@ import requests
 from builder import __version__
 from builder.core.errors import Failure, InputFailure, Problem, WorkFailure
 from builder.core.progress import NoProgress, Progress, Task
+from builder.freeze.mirrors import Mirrors, file_of, is_file
 
 AT_ONCE = 4
 TRIES = 5
@@ -71,10 +72,17 @@ class Downloader:
     """Fetches files into a folder; what is complete and checked has its final name, the rest ends in `.part`."""
 
     def __init__(
-        self, folder: Path, progress: Progress, *, pause: Callable[[float], None] = time.sleep, tries: int = TRIES
+        self,
+        folder: Path,
+        progress: Progress,
+        *,
+        mirrors: Mirrors | None = None,
+        pause: Callable[[float], None] = time.sleep,
+        tries: int = TRIES,
     ) -> None:
-        """Keep files in `folder`; `pause` waits some seconds between two tries."""
+        """Keep files in `folder`, taken from `mirrors` where these cover an address; `pause` waits some seconds."""
         self._folder = folder
+        self._mirrors = mirrors or Mirrors()
         self._progress = progress
         self._pause = pause
         self._tries = tries
@@ -162,7 +170,7 @@ class Downloader:
                 self._finish(wanted, part)
                 return
         raise WorkFailure(
-            f"{wanted.url} could not be fetched: {why}",
+            f"{self._mirrors.shown(wanted.url)} could not be fetched: {why}",
             hint=f"tried {self._tries} times; what came is kept, and the next freeze goes on from there",
         )
 
@@ -175,9 +183,13 @@ class Downloader:
                 return
             part.unlink()
             done = 0
+        address = self._mirrors.of(wanted.url)
+        if is_file(address):
+            self._copy(wanted, file_of(address), part, task)
+            return
         headers = {"Range": f"bytes={done}-"} if done else {}
         try:
-            with self._session().get(wanted.url, headers=headers, stream=True, timeout=TIME_LIMITS) as answer:
+            with self._session().get(address, headers=headers, stream=True, timeout=TIME_LIMITS) as answer:
                 resumed = self._accept(wanted, answer)
                 with part.open("ab" if resumed else "wb") as sink:
                     self._receive(wanted, answer.iter_content(PIECE), sink.write, done if resumed else 0, task)
@@ -189,8 +201,24 @@ class Downloader:
         if wanted.size is not None and got < wanted.size:
             raise _Temporary(f"the server stopped after {got} of {wanted.size} bytes")
 
-    @staticmethod
-    def _accept(wanted: Wanted, answer: requests.Response) -> bool:
+    def _copy(self, wanted: Wanted, source: Path, part: Path, task: Task) -> None:
+        """Take a file from a mirror on this host."""
+        try:
+            stream = source.open("rb")
+        except OSError as error:
+            raise WorkFailure(
+                f"{self._mirrors.shown(wanted.url)} can not be read: {error.strerror}",
+                hint="the mirror has to be complete: stage or mount it, or leave out its --mirror",
+            ) from error
+        with stream, part.open("wb") as sink:
+            size = os.fstat(stream.fileno()).st_size
+            if wanted.size is not None and size < wanted.size:
+                raise InputFailure(f"{self._mirrors.shown(wanted.url)} has {size} bytes, not {wanted.size}")
+            self._receive(wanted, iter(lambda: stream.read(PIECE), b""), sink.write, 0, task)
+            sink.flush()
+            os.fsync(sink.fileno())
+
+    def _accept(self, wanted: Wanted, answer: requests.Response) -> bool:
         """Judge the status; gives whether the body continues what is there."""
         status = answer.status_code
         if status == HTTPStatus.OK:
@@ -208,7 +236,8 @@ class Downloader:
             HTTPStatus.UNAUTHORIZED: "the server wants a password",
             HTTPStatus.FORBIDDEN: "the server does not let this host in",
         }.get(HTTPStatus(status) if status in HTTPStatus._value2member_map_ else HTTPStatus.BAD_REQUEST, "")
-        raise WorkFailure(f"{wanted.url}: the server answered {status} {answer.reason}", hint=hint)
+        shown = self._mirrors.shown(wanted.url)
+        raise WorkFailure(f"{shown}: the server answered {status} {answer.reason}", hint=hint)
 
     def _receive(
         self, wanted: Wanted, chunks: Iterable[bytes], write: Callable[[bytes], int], start: int, task: Task
@@ -219,7 +248,7 @@ class Downloader:
             got += len(chunk)
             if got > limit:
                 raise InputFailure(
-                    f"{wanted.url} is longer than the {limit} bytes that it should have",
+                    f"{self._mirrors.shown(wanted.url)} is longer than the {limit} bytes that it should have",
                     hint="the server does not give what its metadata promises",
                 )
             write(chunk)
@@ -234,8 +263,8 @@ class Downloader:
             part.unlink()
             raise InputFailure(
                 Problem(
-                    f"{wanted.url} is not what it should be: {wanted.checksum.algorithm} is {found}, "
-                    f"expected {wanted.checksum.value}",
+                    f"{self._mirrors.shown(wanted.url)} is not what it should be: "
+                    f"{wanted.checksum.algorithm} is {found}, expected {wanted.checksum.value}",
                     hint="it was changed, or its metadata lies; nothing of it was stored",
                 )
             )

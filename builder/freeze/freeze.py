@@ -20,6 +20,7 @@ from builder.freeze.download import Checksum, Downloader, Wanted
 from builder.freeze.repositories import FrozenRepositories, freeze_repositories
 from builder.freeze.sources import freeze_local, freeze_remote
 from builder.freeze.staging import Staging
+from builder.freeze.trees import Places, freeze_trees
 from builder.lock import file as lock_file
 from builder.lock.model import LOCK_VERSION, Blob, Lock
 from builder.recipe.epoch import shared_epoch
@@ -54,6 +55,7 @@ def freeze(
     environment: Mapping[str, str],
     *,
     update: bool = False,
+    places: Places | None = None,
 ) -> Frozen:
     """Bring every input of a recipe into the store and write `recipe.lock.json` beside it.
 
@@ -61,16 +63,17 @@ def freeze(
     recipe changed, what the change touches is resolved anew; with `update` everything is. The store and the lock
     change only once everything is there and checked. `open_toolbox` opens the builder image that a lock names, or
     the present one; it is called only when something must be resolved. `environment` holds the password of the server
-    that a bookkeeping comes from.
+    that a bookkeeping comes from; `places` tells where other inputs come from on this host.
 
-    Raises InputFailure for a bad input, or a variable for which only an example stands, WorkFailure where the network or
-    the disk fails, HostFailure where the host lacks what freezing needs.
+    Raises InputFailure for a bad input, or a variable for which only an example stands, WorkFailure where the network
+    or the disk fails, HostFailure where the host lacks what freezing needs.
     """
     loaded.check_is_set()
     lock_path = loaded.files[0].with_name(lock_file.NAME)
     before = lock_file.read(lock_path)
     with _one_freeze_at_a_time(store, progress) as kept, store.workspace("freeze") as workspace:
-        downloader = Downloader(kept, progress)
+        here = places or Places()
+        downloader = Downloader(kept, progress, mirrors=here.mirrors)
         staging = Staging(store, workspace)
         bookkeeping = freeze_bookkeeping(loaded, before, store, staging, environment, update=update)
         if before is not None and not update and _same_packages(before.recipe, loaded.recipe):
@@ -106,6 +109,7 @@ def freeze(
             frozen_repository=rpms.metadata,
             sources={
                 **freeze_remote(loaded, downloader, staging),
+                **freeze_trees(loaded, before, staging, here, progress, update=update),
                 **freeze_local(loaded, staging, shared_epoch(loaded.recipe)),
                 **bookkeeping.sources,
             },

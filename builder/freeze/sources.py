@@ -9,6 +9,7 @@ from builder.freeze.bookkeeping import bookkeeping_files
 from builder.freeze.download import Checksum, Downloader, Wanted
 from builder.freeze.repositories import located
 from builder.freeze.staging import Staging
+from builder.freeze.trees import CVMFS, GIT
 from builder.inside.canonical import walk_source, write_tar
 from builder.lock.model import Source
 from builder.recipe.fields import FileRef
@@ -17,6 +18,8 @@ from builder.recipe.model import DirectorySource, Puppet, TarballSource
 from builder.recipe.validation import Validation
 
 FILE, DIRECTORY, TARBALL = "file", "directory", "tarball"
+TREES = frozenset({DIRECTORY, GIT, CVMFS})
+"""Kinds of which the store has a canonical tar of our own."""
 
 
 def local_inputs(loaded: LoadedRecipe) -> Iterator[tuple[str, FileRef]]:

@@ -37,6 +37,10 @@ class Staging:
             and self._store.has("sha256:" + checksum.value.lower(), wanted.size)
         )
 
+    def has(self, blob: Blob) -> bool:
+        """Whether the store has a blob of a lock."""
+        return self._store.has(blob.digest, blob.size)
+
     def path(self, wanted: Wanted, downloader: Downloader) -> Path:
         """Where a file lies: in the store, or where it was fetched to."""
         if self.holds(wanted) and wanted.checksum is not None:

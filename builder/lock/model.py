@@ -85,12 +85,41 @@ class Repository(_Record, frozen=True, kw_only=True):
     packages: tuple[RpmPackage, ...]
 
 
+class GitTree(_Record, frozen=True, kw_only=True):
+    """What git calls the files that a source holds."""
+
+    url: str
+    commit: str
+    path: str = ""
+    """The folder that was taken, or "": all."""
+    tree: str
+    """Its tree as git names it: `git rev-parse COMMIT:PATH`."""
+    swhid: str
+    """Its tree as the Software Heritage archive names it: `swh:1:dir:...` (ISO/IEC 18670)."""
+
+
+class CvmfsTree(_Record, frozen=True, kw_only=True):
+    """Which revision of a CernVM-FS repository a source holds a folder of."""
+
+    repository: str
+    path: str
+    root_hash: str
+    """Of the root catalogue, from which every other digest follows."""
+    tag: str = ""
+    """The named revision that was mounted, or "": none."""
+    revision: int | None = None
+    catalogs: dict[str, str] = {}
+    """Digest of each catalogue that lists something of the folder, by the folder where it begins; "" where unknown."""
+
+
 class Source(_Record, frozen=True, kw_only=True):
     """An input that is a file or a folder: where it came from, and its bytes (a folder's as a canonical tar)."""
 
     source: str
     blob: Blob
     kind: str
+    git: GitTree | None = None
+    cvmfs: CvmfsTree | None = None
 
 
 class DefaultVersion(_Record, frozen=True, kw_only=True):

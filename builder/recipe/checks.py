@@ -15,6 +15,10 @@ from builder.recipe.validation import Reference, Sample, Validation
 
 Given = Mapping[str, syntax.Attribute]
 """The attributes of a block that are said and not null."""
+UNPACKED = {"tarball": "tarball", "directory": "directory", "git": "commit"}
+"""Kinds of source that have no place of their own, and what is unpacked of each."""
+FROM_CVMFS = {"cvmfs": "what comes of CernVM-FS keeps its own path"}
+KEEPS_PLACE = {"rpm_repository": "an RPM knows where it is installed", **FROM_CVMFS}
 
 
 class Checks:
@@ -75,14 +79,31 @@ class Checks:
 
     def package(self, block: syntax.Block, given: Given) -> None:
         """A place to unpack to, where and only where something is unpacked."""
+        self._placed(block, given, KEEPS_PLACE)
+
+    def library(self, block: syntax.Block, given: Given) -> None:
+        """As a package, but for RPMs, which no library is made of."""
+        self._placed(block, given, FROM_CVMFS)
+
+    def _placed(self, block: syntax.Block, given: Given, keeps_place: Mapping[str, str]) -> None:
         kinds = [source.labels[0].text for source in block.body.blocks if source.type == "source"]
         if not kinds:
             return
-        if kinds[0] == "rpm_repository" and "install_to" in given:
-            self._refuse(given["install_to"].at, "an RPM knows where it is installed", 'remove "install_to"')
-        if kinds[0] in {"tarball", "directory"} and "install_to" not in given:
-            hint = f'add install_to = "/...": where the {kinds[0]} is unpacked'
+        if kinds[0] in keeps_place and "install_to" in given:
+            self._refuse(given["install_to"].at, keeps_place[kinds[0]], 'remove "install_to"')
+        if kinds[0] in UNPACKED and "install_to" not in given:
+            hint = f'add install_to = "/...": where the {UNPACKED[kinds[0]]} is unpacked'
             self._refuse(block.at, f'missing attribute "install_to" in {block}', hint)
+
+    def cvmfs(self, block: syntax.Block, given: Given) -> None:
+        """A revision, and a path of the repository."""
+        if "tag" not in given and "root_hash" not in given:
+            self._refuse(block.at, f'{block} has neither "tag" nor "root_hash"', "add one of them, or both")
+        repository, path = self._value(given, "repository"), self._value(given, "path")
+        if isinstance(repository, str) and isinstance(path, str):
+            top = f"/cvmfs/{repository}"
+            if path.startswith("/cvmfs/") and path != top and not path.startswith(f"{top}/"):
+                self._refuse(given["path"].value.at, f'"path" of {block} is not in {top}', f"it begins with {top}/")
 
     def puppet(self, block: syntax.Block, given: Given) -> None:  # noqa: ARG002 - as others
         """Data only for a hiera that reads it."""
@@ -151,7 +172,9 @@ class Checks:
 
 _CHECKS: dict[type[msgspec.Struct], Callable[[Checks, syntax.Block, Given], None]] = {
     Bookkeeping: Checks.bookkeeping,
+    model.CvmfsSource: Checks.cvmfs,
     model.Document: Checks.document,
+    model.ExternalLibrary: Checks.library,
     model.Package: Checks.package,
     model.Puppet: Checks.puppet,
     Reference: Checks.reference,

@@ -15,6 +15,11 @@ PACKAGE = r"^@?[A-Za-z0-9][A-Za-z0-9._+:~^-]*$"
 USER_PATH = r"^(?!.*/\.\.(/|$))/[A-Za-z0-9._+/-]*$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SHA256 = r"^[0-9a-f]{64}$"
+COMMIT = r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$"
+TREE_PATH = r"^(?!.*(^|/)\.\.?(/|$))[A-Za-z0-9._+@-][A-Za-z0-9._+@/-]*$"
+CVMFS_NAME = r"^[A-Za-z0-9][A-Za-z0-9.-]*$"
+CVMFS_PATH = r"^(?!.*/\.\.?(/|$))/cvmfs/[A-Za-z0-9._+@/-]+$"
+CVMFS_HASH = r"^[0-9a-f]{40}(-[a-z0-9]+)?$"
 URL = r"^https?://[A-Za-z0-9._~:/?#@+,=%&\[\]-]+$"
 FILE_PATH = r"^[A-Za-z0-9._+,:=@~/-]+$"
 KERNEL_ARGUMENT = r"^[A-Za-z0-9_][A-Za-z0-9_.,:=/@%+-]*$"
@@ -26,6 +31,19 @@ PackageSpec = Annotated[
 GuestPath = Annotated[str, Meta(pattern=USER_PATH, description="an absolute path inside the image, without ..")]
 Url = Annotated[str, Meta(description="an http or https address", pattern=URL, extra_json_schema={"format": "uri"})]
 Sha256 = Annotated[str, Meta(pattern=SHA256, description="64 hexadecimal digits, lower case")]
+Commit = Annotated[
+    str, Meta(pattern=COMMIT, description="the commit's whole name: 40 hexadecimal digits, or 64, lower case")
+]
+TreePath = Annotated[str, Meta(pattern=TREE_PATH, description="a folder of the repository; default: all of it")]
+CvmfsName = Annotated[
+    str, Meta(pattern=CVMFS_NAME, description="the repository's whole name, as bes3.ihep.ac.cn: letters, digits, . -")
+]
+CvmfsPath = Annotated[
+    str, Meta(pattern=CVMFS_PATH, description="/cvmfs/REPOSITORY, or a folder below it; it stands there in the image")
+]
+CvmfsHash = Annotated[
+    str, Meta(pattern=CVMFS_HASH, description="of the root catalogue: 40 hexadecimal digits, and -rmd160 or the like")
+]
 Text = Annotated[str, Meta(min_length=1)]
 DiskSize = Annotated[
     str,

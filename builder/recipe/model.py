@@ -14,6 +14,10 @@ from msgspec import Meta, field
 
 from builder.recipe.fields import (
     Block,
+    Commit,
+    CvmfsHash,
+    CvmfsName,
+    CvmfsPath,
     Environment,
     FilePath,
     FolderPath,
@@ -22,6 +26,7 @@ from builder.recipe.fields import (
     PackageSpec,
     Sha256,
     Text,
+    TreePath,
     Url,
 )
 from builder.recipe.images import Image, OciImage, SifImage, VmImage
@@ -111,6 +116,25 @@ class DirectorySource(Block, frozen=True, kw_only=True, tag_field="kind", tag="d
     path: FolderPath
 
 
+class GitSource(Block, frozen=True, kw_only=True, tag_field="kind", tag="git"):
+    """`source "git" { ... }`: the files of a commit, as git keeps them."""
+
+    url: Url
+    commit: Commit
+    path: TreePath | None = None
+
+
+class CvmfsSource(Block, frozen=True, kw_only=True, tag_field="kind", tag="cvmfs"):
+    """`source "cvmfs" { ... }`: a folder of a mounted CernVM-FS repository at one revision, which keeps its path."""
+
+    repository: CvmfsName
+    path: CvmfsPath
+    tag: Annotated[
+        Name | None, Meta(description="the named revision that is mounted; one of `tag` and `root_hash`, or both")
+    ] = None
+    root_hash: CvmfsHash | None = None
+
+
 class RpmSource(Block, frozen=True, kw_only=True, tag_field="kind", tag="rpm_repository"):
     """`source "rpm_repository" { ... }`: packages of an RPM repository of their own."""
 
@@ -121,8 +145,8 @@ class RpmSource(Block, frozen=True, kw_only=True, tag_field="kind", tag="rpm_rep
     repo_gpgcheck: bool = False
 
 
-TreeSource = TarballSource | DirectorySource
-PackageSource = RpmSource | TarballSource | DirectorySource
+TreeSource = TarballSource | DirectorySource | GitSource | CvmfsSource
+PackageSource = RpmSource | TreeSource
 
 
 class ExternalLibrary(Block, frozen=True, kw_only=True):
@@ -133,8 +157,15 @@ class ExternalLibrary(Block, frozen=True, kw_only=True):
     name: Name
     version: Name
     source: TreeSource
-    install_to: GuestPath
+    install_to: Annotated[
+        GuestPath | None, Meta(description="where it is unpacked; what comes of CernVM-FS keeps its own path")
+    ] = None
     environment: Environment = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """The folder that it fills in the image."""
+        return self.source.path if isinstance(self.source, CvmfsSource) else self.install_to or "/"
 
 
 class Component(Block, frozen=True, kw_only=True):
@@ -156,12 +187,18 @@ class Package(Block, frozen=True, kw_only=True):
     name: Literal["boss"]
     source: PackageSource
     install_to: Annotated[
-        GuestPath | None, Meta(description="where a tarball or directory is unpacked; an RPM knows itself")
+        GuestPath | None,
+        Meta(description="where files are unpacked; an RPM, and what comes of CernVM-FS, knows itself"),
     ] = None
     environment: Environment = field(default_factory=dict)
     stands_in_for: Annotated[
         str, Meta(description="what this only imitates, as in `an Enterprise Linux`; every report says so")
     ] = ""
+
+    @property
+    def place(self) -> str | None:
+        """The folder that it fills in the image; None where RPMs know."""
+        return self.source.path if isinstance(self.source, CvmfsSource) else self.install_to
 
 
 class Document(Block, frozen=True, kw_only=True):

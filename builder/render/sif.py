@@ -21,8 +21,8 @@ def definition(lock: Lock, lock_digest: str) -> str:
     if image is None:
         raise ValueError(f"{release} asks for no Apptainer image")
     packages = [lock.package(nevra) for nevra in lock.boss_packages]
-    folders = [library.install_to for library in recipe.external_library]
-    folders += [recipe.package.install_to] if recipe.package.install_to else []
+    folders = [library.place for library in recipe.external_library]
+    folders += [recipe.package.place] if recipe.package.place else []
     return render(
         "sif/definition.def.j2",
         release=release,

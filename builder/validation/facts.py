@@ -226,8 +226,8 @@ def broken_promises(promised: Mapping[str, str], printed: str) -> tuple[str, ...
 def promised_folders(lock: Lock) -> tuple[str, ...]:
     """Where the recipe says that something lies."""
     recipe = lock.recipe
-    folders = [library.install_to for library in recipe.external_library]
-    return tuple(folders + ([recipe.package.install_to] if recipe.package.install_to else []))
+    folders = [library.place for library in recipe.external_library]
+    return tuple(folders + ([recipe.package.place] if recipe.package.place else []))
 
 
 def promised_documents(lock: Lock) -> tuple[str, ...]:

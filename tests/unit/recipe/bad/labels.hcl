@@ -3,7 +3,7 @@ release "bad" {
 image "snf" {}
 image {}
 package "bos" {
-  source "git" {
+  source "svn" {
     url = "https://a.example/"
   }
 }

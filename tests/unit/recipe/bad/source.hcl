@@ -5,7 +5,7 @@ release "bad" "1.0" {
   license = "MIT"
 }
 package "boss" {
-  source "cvmfs" {
+  source "svn" {
     path = "data"
   }
 }
