@@ -19,20 +19,26 @@ from builder.doctor.model import State, Vsyscall, VsyscallProbe
 MAPS = Path("/proc/self/maps")
 COMMAND_LINE = Path("/proc/cmdline")
 LIMIT = 30.0
-"""Seconds for a program of five instructions, on a host that does much else."""
+"""Seconds for a program of eleven instructions, on a host that does much else."""
 BASE = 0x400000
-CODE = bytes(
+TIME = 0xFFFFFFFFFF600400
+"""Where the page has time()."""
+BEFORE = bytes(
     (
-        0xBF, 0x04, 0x00, 0x00, 0x00,  #                    mov edi, 4       PR_SET_DUMPABLE
-        0x31, 0xF6,  #                                      xor esi, esi     no: its death leaves no core
-        0xB8, 0x9D, 0x00, 0x00, 0x00,  #                    mov eax, 157     prctl
-        0x0F, 0x05,  #                                      syscall
-        0x31, 0xFF,  #                                      xor edi, edi
-        0x48, 0xC7, 0xC0, 0x00, 0x04, 0x60, 0xFF,  #        mov rax, 0xffffffffff600400
-        0xFF, 0xD0,  #                                      call rax         time(NULL), by the page
-        0x31, 0xFF,  #                                      xor edi, edi
-        0xB8, 0x3C, 0x00, 0x00, 0x00,  #                    mov eax, 60      exit
-        0x0F, 0x05,  #                                      syscall
+        0xBF, 0x04, 0x00, 0x00, 0x00,  #    mov edi, 4       PR_SET_DUMPABLE
+        0x31, 0xF6,  #                      xor esi, esi     no: its death leaves no core
+        0xB8, 0x9D, 0x00, 0x00, 0x00,  #    mov eax, 157     prctl
+        0x0F, 0x05,  #                      syscall
+        0x31, 0xFF,  #                      xor edi, edi     NULL
+        0x48, 0xC7, 0xC0,  #                mov rax, ...     an address, of which the lower half follows
+    )
+)  # fmt: skip
+AFTER = bytes(
+    (
+        0xFF, 0xD0,  #                      call rax
+        0x31, 0xFF,  #                      xor edi, edi
+        0xB8, 0x3C, 0x00, 0x00, 0x00,  #    mov eax, 60      exit
+        0x0F, 0x05,  #                      syscall
     )
 )  # fmt: skip
 """A program in x86-64 code (Intel SDM volume 2; System V ABI, AMD64, appendix A.2)."""
@@ -47,19 +53,20 @@ def cure(release: str = "RELEASE") -> str:
     return CURE.format(release)
 
 
-def program() -> bytes:
-    """Give a static program, whole as an ELF file, that calls the page and exits with 0, or dies.
+def program(address: int = TIME) -> bytes:
+    """Give a static program, whole as an ELF file, that calls an address of the kernel's and exits with 0, or dies.
 
     One segment, file and memory alike (ELF-64 object file format 1.5, "File Header" and "Program Header").
     """
+    code = BEFORE + struct.pack("<I", address & 0xFFFFFFFF) + AFTER
     start = 64 + 56
-    size = start + len(CODE)
+    size = start + len(code)
     header = struct.pack(
         "<16sHHIQQQIHHHHHH",
         b"\x7fELF\x02\x01\x01", 2, 62, 1, BASE + start, 64, 0, 0, 64, 56, 1, 0, 0, 0,
     )  # fmt: skip
     segment = struct.pack("<IIQQQQQQ", 1, 5, 0, BASE, BASE, size, size, 0x1000)
-    return header + segment + CODE
+    return header + segment + code
 
 
 def listed_mode(maps: str, command_line: str) -> Vsyscall:
