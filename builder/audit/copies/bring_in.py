@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from builder.audit.copies.copy import Copied, as_copied, gather
+from builder.audit.copies.origin import keep_origin
 from builder.audit.copies.place import Folder
 from builder.audit.copies.source import Note, Source, index_of, no_note
 from builder.core.errors import InputFailure
@@ -28,4 +29,5 @@ def bring_in(
             raise InputFailure(*gathered.problems)
         target.finish(gathered.references, gathered.needs)
     note("ingestion", source.name, "success")
+    keep_origin(source, target, progress.say)
     return as_copied(gathered)

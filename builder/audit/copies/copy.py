@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import Protocol
 
+from builder.audit.copies.origin import keep_origin
 from builder.audit.copies.place import key_of
 from builder.audit.copies.select import selected, shared
 from builder.audit.copies.source import Note, Source, checked_pieces, index_of, no_note, read_document
@@ -104,6 +105,7 @@ def replicate(
         gathered = gather(source, target, index, releases, progress, thorough=thorough)
         target.finish(gathered.references, gathered.needs)
     note("replication", target.name, "fail" if gathered.problems else "success")
+    keep_origin(source, target, progress.say)
     return as_copied(gathered)
 
 
