@@ -1,7 +1,7 @@
 """Read every blob once, and compare its digests: sha256 with its name, md5 and blake3 with what was recorded.
 
-Blobs are read side by side in pieces of a mebibyte: hashing leaves Python's lock alone. What is held in memory is 40
-bytes a blob, and 88 more for one that is new to the record.
+Blobs are read side by side in pieces of a mebibyte: hashing leaves Python's lock alone. What there is to read, and what
+was found, is kept in temporary files: memory does not grow with the number of blobs.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from builder.audit.known_digests import SLICES, Known, KnownDigests
+from builder.audit.known_digests import Known, KnownDigests
 from builder.audit.problems import AuditProblem, Code
+from builder.audit.spool import Spool
 from builder.core.digest import Digest
 from builder.core.progress import Task
 from builder.store.store import BLOB_MODE
@@ -47,27 +48,26 @@ class Measured:
 
 @dataclass
 class Blobs:
-    """The blobs of a folder that are to be read: name and size, in 40 bytes each; and what else lies there."""
+    """The blobs of a folder that are to be read: name and size of each; and what else lies there."""
 
     number: int = 0
     size: int = 0
     problems: list[AuditProblem] = field(default_factory=list)
     large: list[tuple[int, str]] = field(default_factory=list)
-    _rows: dict[str, bytearray] = field(default_factory=lambda: {digits: bytearray() for digits in SLICES})
+    _rows: Spool = field(default_factory=lambda: Spool(ROW))
 
     def add(self, name: str, size: int) -> None:
         """Take a blob."""
         self.number += 1
         self.size += size
-        self._rows[name[:2]] += bytes.fromhex(name) + size.to_bytes(8)
+        self._rows.add(bytes.fromhex(name) + size.to_bytes(8))
         if size >= LARGE:
             self.large.append((size, name))
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         """Give name and size of each in the order of their names."""
-        for rows in self._rows.values():
-            for row in sorted(_cut(rows, ROW)):
-                yield row[:32].hex(), int.from_bytes(row[32:])
+        for row in self._rows:
+            yield row[:32].hex(), int.from_bytes(row[32:])
 
     def list_digest(self) -> Digest:
         """Digest of the list of digests, sorted, one a line."""
@@ -75,10 +75,6 @@ class Blobs:
         for name, _ in self:
             sha.update(f"sha256:{name}\n".encode())
         return Digest.from_hex(sha.hexdigest())
-
-
-def _cut(rows: bytearray, length: int) -> Iterator[bytes]:
-    return (bytes(rows[at : at + length]) for at in range(0, len(rows), length))
 
 
 @dataclass
@@ -93,12 +89,12 @@ class Checked:
     damaged: set[str] = field(default_factory=set)
     """Names of damaged blobs."""
     new_number: int = 0
-    _new: dict[str, bytearray] = field(default_factory=lambda: {digits: bytearray() for digits in SLICES})
+    _new: Spool = field(default_factory=lambda: Spool(NEW_ROW))
 
     def remember(self, measured: Measured) -> None:
         """Take a blob that the record lacks."""
         self.new_number += 1
-        self._new[measured.name[:2]] += (
+        self._new.add(
             bytes.fromhex(measured.name)
             + measured.size.to_bytes(8)
             + bytes.fromhex(measured.md5)
@@ -107,14 +103,13 @@ class Checked:
 
     def new(self) -> Iterator[Known]:
         """Give what the record lacks, in the order of the digests."""
-        for rows in self._new.values():
-            for row in sorted(_cut(rows, NEW_ROW)):
-                yield Known(
-                    digest=f"sha256:{row[:32].hex()}",
-                    size=int.from_bytes(row[32:40]),
-                    md5=row[40:56].hex(),
-                    blake3=row[56:].hex(),
-                )
+        for row in self._new:
+            yield Known(
+                digest=f"sha256:{row[:32].hex()}",
+                size=int.from_bytes(row[32:40]),
+                md5=row[40:56].hex(),
+                blake3=row[56:].hex(),
+            )
 
 
 def scan(folder: Path, is_wanted: Callable[[str], bool]) -> Blobs:

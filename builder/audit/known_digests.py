@@ -1,7 +1,7 @@
 """The digests of every blob that an audit has read: sha256 (its name), md5 and blake3, in `audit/digests.jsonl`.
 
 md5 is what the tape system compares; blake3 is a fast check of one's own. One JSON object a line, sorted by the name.
-Of a store of many blobs only a small slice is held at a time.
+Of a store of many blobs only a small slice is held at a time: those whose names begin with the same two digits.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from builder.audit.decoding import decoded
 from builder.core import documents
 
 NAME = "digests.jsonl"
-SLICES = tuple(f"{number:02x}" for number in range(256))
-"""A record is held, and blobs are sorted, by the first two digits of their names: a 256th at a time."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True):
