@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from builder.export.bagit import Bag, Bagged
     from builder.export.export import Exported
     from builder.export.ocfl import Archived
+    from builder.export.signatures import Signatures
     from builder.store.shapes import Shape
 
 EPILOG = """\b
@@ -74,6 +75,7 @@ def command(
     bytes. For an archive, --bagit and --ocfl write all of the release, as the store keeps it: images, inputs,
     evidence and history; HOWTO.md says how to make ordinary files of it.
     """
+    from builder.audit.signing.beside import signatures
     from builder.export.bagit import export_bag, export_volumes
     from builder.export.export import export
     from builder.export.ocfl import export_ocfl
@@ -90,8 +92,13 @@ def command(
     elif as_bag:
         _show_bags(export_bag(lock, opened, folder, progress), as_json=as_json)
     else:
-        done = export(lock, opened, folder, shapes=shapes, with_inputs=with_inputs, progress=progress)
-        _show_folder(done, with_inputs=with_inputs, as_json=as_json)
+        signed = signatures(opened, lock.recipe.full_name)
+        for why in signed.left_out:
+            click.echo(f"a signature is left out: {why}", err=True)
+        done = export(
+            lock, opened, folder, shapes=shapes, with_inputs=with_inputs, progress=progress, signatures=signed
+        )
+        _show_folder(done, signed, with_inputs=with_inputs, as_json=as_json)
 
 
 def _check_words(
@@ -105,7 +112,7 @@ def _check_words(
         raise click.UsageError("--bagit and --ocfl hold all images and inputs: leave --image and --inputs out")
 
 
-def _show_folder(done: Exported, *, with_inputs: bool, as_json: bool) -> None:
+def _show_folder(done: Exported, signed: Signatures, *, with_inputs: bool, as_json: bool) -> None:
     if as_json:
         show_json(
             {
@@ -113,6 +120,7 @@ def _show_folder(done: Exported, *, with_inputs: bool, as_json: bool) -> None:
                 "folder": str(done.folder),
                 "images": list(done.shapes),
                 "inputs": with_inputs,
+                "signatures": [{"identity": one.identity, "fingerprint": one.fingerprint} for one in signed.signers],
                 "files": list(done.files),
                 "size": done.size,
                 "digest": str(done.digest),
@@ -121,6 +129,8 @@ def _show_folder(done: Exported, *, with_inputs: bool, as_json: bool) -> None:
         return
     what = ", ".join(done.shapes) + (" and inputs" if with_inputs else "")
     click.echo(f"{done.release}: {what} in {done.folder} ({len(done.files)} files, {amount_text(done.size)})")
+    for one in signed.signers:
+        click.echo(f"signed by {one.identity} with {one.fingerprint}")
     click.echo(f"SHA256SUMS: {done.digest}")
     click.echo(f"next: cd {done.folder} && sha256sum --check --quiet SHA256SUMS; then read HOWTO.md", err=True)
 

@@ -16,6 +16,7 @@ from builder.export.folder import SHA256SUMS, GrowingFolder, new_folder
 from builder.export.howto import howto
 from builder.export.images import StoredImage, stored_images
 from builder.export.names import HOWTO, docker_name, image_file
+from builder.export.signatures import NONE, Signatures, write_signatures
 from builder.export.texts import write_texts
 from builder.lock.model import Lock
 from builder.recipe.epoch import release_epoch
@@ -46,12 +47,14 @@ def export(
     shapes: Sequence[Shape],
     with_inputs: bool,
     progress: Progress,
+    signatures: Signatures = NONE,
 ) -> Exported:
     """Write the images of a release in the given shapes (none: all that the store has) and what belongs to them.
 
-    `with_inputs` adds the complete package that the release was made from. `target` appears whole or not at all, and
-    two exports of the same store are equal. Raises InputFailure where there is no such image, or `target` is not empty
-    or lies in the store; WorkFailure where the store lacks something or something is damaged, or there is no room.
+    `with_inputs` adds the complete package that the release was made from, `signatures` who signed it. `target`
+    appears whole or not at all, and two exports of the same store are equal. Raises InputFailure where there is no such
+    image, or `target` is not empty or lies in the store; WorkFailure where the store lacks something or something is
+    damaged, or there is no room.
     """
     refuse_in_store(target, store)
     images = stored_images(store, lock, shapes)
@@ -69,8 +72,9 @@ def export(
             _image_file(image, lock, store, folder, task.advance)
         if with_inputs:
             inputs.write_all(lock, store, folder, task.advance)
+        write_signatures(signatures, folder)
         importable.write_importable(lock, store, folder, images, task.advance, with_inputs=with_inputs)
-        folder.write_text(HOWTO, howto(lock, store, images, evidence, with_inputs=with_inputs))
+        folder.write_text(HOWTO, howto(lock, store, images, evidence, signatures.signers, with_inputs=with_inputs))
     files = [path for path in target.rglob("*") if path.is_file() and not path.is_symlink()]
     return Exported(
         release=lock.recipe.full_name,

@@ -12,6 +12,7 @@ from typing import Any
 
 from builder.export.images import StoredImage, vm_config
 from builder.export.names import DOCUMENTS, builder_name, docker_name, document_file, image_file, source_file
+from builder.export.signatures import Signer
 from builder.lock.model import BOOKKEEPING, Lock
 from builder.recipe.model import RpmSource, TarballSource, TreeSource
 from builder.recipe.notes import stand_ins
@@ -52,13 +53,15 @@ def howto(
     store: Store,
     images: Sequence[StoredImage],
     evidence: Sequence[Evidence],
+    signers: Sequence[Signer] = (),
     *,
     with_inputs: bool,
     with_lists: bool = True,
 ) -> str:
     """Render HOWTO.md for the images that an export holds. Raises WorkFailure where the store lacks something.
 
-    `with_inputs` and `with_lists` say whether `inputs/`, and the lists of checksums, lie beside it.
+    `with_inputs` and `with_lists` say whether `inputs/`, and the lists of checksums, lie beside it; `signers` are those
+    whose signatures do.
     """
     recipe = lock.recipe
     release = recipe.full_name
@@ -78,6 +81,7 @@ def howto(
         docker=docker_name(recipe),
         builder=builder_name(lock),
         evidence=evidence,
+        signers=signers,
         documents=documents,
         machine=_machine(machine) if machine else None,
         with_inputs=with_inputs,

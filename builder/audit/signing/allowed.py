@@ -6,7 +6,7 @@ Source: ssh-keygen(1), "ALLOWED SIGNERS". Here it is only listed and edited; who
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +57,12 @@ def _signer(line: str) -> Signer | None:
         return Signer(principals, rest[: found.start()].strip(), public_from_line(found[1]))
     except ValueError:
         return None
+
+
+def lines_of(text: str, keys: Collection[bytes]) -> str:
+    """Give the lines of a list that are about some keys, as they stand there."""
+    found = ((line, _signer(line)) for line in text.splitlines())
+    return "".join(f"{line}\n" for line, signer in found if signer is not None and signer.key.raw in keys)
 
 
 def read(path: Path) -> str:

@@ -35,7 +35,7 @@ from builder.validation.outcome import (
 )
 from builder.validation.results import store_results
 from builder.validation.validate import store_evidence
-from tests.unit.export.release import RELEASE, Site, blob, frozen
+from tests.unit.export.release import RELEASE, Site, blob, frozen, regular, tar
 
 WHO = "librarian@example"
 SUITE = Digest.of(b"suite")
@@ -77,8 +77,10 @@ def complete(store: Store) -> Site:
         recipe=recipe,
         frozen_repository=site.lock.frozen_repository | {"0a-primary.xml.gz": blob(store, listing)},
     )
-    site.source("external_library.lib", "http://vault.example/lib-2.tar", b"a library", "tarball")
-    site.source("external_library.geo", "tiny-1.0/geo", b"a folder", "directory")
+    site.source(
+        "external_library.lib", "http://vault.example/lib-2.tar", tar(regular("lib.txt", b"a library")), "tarball"
+    )
+    site.source("external_library.geo", "tiny-1.0/geo", tar(regular("geo.txt", b"a folder")), "directory")
     keep_lock(site)
     return site
 
