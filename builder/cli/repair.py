@@ -55,6 +55,7 @@ def command(copy: str, recipes: Path, store: Path | None, as_json: bool) -> None
             {
                 "store": str(opened.path),
                 "restored": list(done.restored),
+                "cleared": list(done.cleared),
                 "quarantined": [str(path) for path in done.quarantined],
                 "problems": [problem_as_json(problem) for problem in done.problems],
             }
@@ -62,6 +63,8 @@ def command(copy: str, recipes: Path, store: Path | None, as_json: bool) -> None
     else:
         for path in done.quarantined:
             click.echo(f"kept aside: {path}")
+        for digest in done.cleared:
+            click.echo(f"nothing needs it: {digest}, which was damaged, is out of the way")
         for problem in done.problems:
             click.echo(str(problem), err=True)
         state = f"{len(done.problems)} blobs can not be had" if done.problems else "well"

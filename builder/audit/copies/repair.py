@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from builder.audit.copies.place import adopt, key_of, merged, read_back, replace_index, telling, write_blob
+from builder.audit.copies.place import adopt, key_of, merged, read_back, replace_index, set_aside, telling, write_blob
 from builder.audit.copies.source import Note, Source, checked_pieces, index_of, no_note
 from builder.audit.copies.untrusted import Untrue, decode_index
 from builder.core import documents
 from builder.core.digest import DIGEST_PATTERN
 from builder.core.errors import Failure, Problem
+from builder.core.files import sync_directory
 from builder.core.progress import Progress, Task
 from builder.store import oci
 from builder.store.garbage import manifest_of, reached
@@ -29,6 +31,8 @@ class Repaired:
     """What was mended: digests, or `index.json`; where the damaged is kept; and what could not be."""
 
     restored: tuple[str, ...]
+    cleared: tuple[str, ...]
+    """Digests of damaged blobs that nothing needs, and that are only kept aside now."""
     quarantined: tuple[Path, ...]
     problems: tuple[Problem, ...]
 
@@ -36,8 +40,9 @@ class Repaired:
 def repair(store: Store, source: Source, now: datetime, progress: Progress, note: Note = no_note) -> Repaired:
     """Bring every damaged or missing blob, and a damaged index, back from a copy.
 
-    What the source lacks too, or has damaged, is a problem of the result. Raises InputFailure where the index is
-    damaged and the source's does not cover it; WorkFailure where the store can not be written, or the source fails.
+    A damaged blob that the source has not, and that nothing here needs, is moved aside for good. What else the
+    source lacks, or has damaged, is a problem of the result. Raises InputFailure where the index is damaged and the
+    source's does not cover it; WorkFailure where the store can not be written, or the source fails.
     """
     with telling(str(store.path)):
         job = _Job(store, source, now, note)
@@ -45,8 +50,9 @@ def repair(store: Store, source: Source, now: datetime, progress: Progress, note
         job.mend_blobs(_damaged(store, progress), progress)
         while wanted := job.missing():  # a manifest that is back may name more
             job.mend_blobs(wanted, progress)
+        job.clear_away()
         job.judge_sizes()
-    return Repaired(tuple(job.restored), tuple(job.quarantined), tuple(job.problems.values()))
+    return Repaired(tuple(job.restored), tuple(job.cleared), tuple(job.quarantined), tuple(job.problems.values()))
 
 
 class _Job:
@@ -54,6 +60,7 @@ class _Job:
 
     def __init__(self, store: Store, source: Source, now: datetime, note: Note) -> None:
         self.restored: list[str] = []
+        self.cleared: list[str] = []
         self.quarantined: list[Path] = []
         self.problems: dict[str, Problem] = {}
         self._asked: set[str] = set()
@@ -127,6 +134,28 @@ class _Job:
         needed |= {digest: size for digest in sorted(mentioned) if (size := self._source.size(digest)) is not None}
         tried = {*self.problems, *self.restored}
         return {d: s for d, s in needed.items() if d not in tried and not self._store.has(d)}
+
+    def clear_away(self) -> None:
+        """Move the damaged blobs that could not be had aside where nothing needs them; the store is well without.
+
+        While a manifest can not be read it is not known what it needs: nothing is moved then.
+        """
+        lost = [digest for digest in self.problems if os.path.lexists(self._store.blob_path(digest))]
+        if not lost:
+            return
+        with self._store.locked():
+            found = reached(self._store)
+            for digest in lost if not found.problems else ():
+                if digest in found.blobs or digest in found.manifests:
+                    continue
+                path = self._store.blob_path(digest)
+                self.quarantined.append(set_aside(self._store, path, self._now))
+                if os.path.lexists(path):
+                    path.unlink()
+                    sync_directory(path.parent)
+                del self.problems[digest]
+                self.cleared.append(digest)
+                self._note("deletion", digest, "success")
 
     def judge_sizes(self) -> None:
         """Tell of references that can not be true although all that they name is intact."""

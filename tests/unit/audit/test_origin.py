@@ -17,6 +17,7 @@ from builder.audit.copies.place import Folder
 from builder.audit.log import EventType, Happening, Outcome
 from builder.cli import import_
 from builder.cli import replicate as replicate_command
+from builder.core import documents
 from builder.core.digest import Digest
 from builder.core.progress import NoProgress
 from builder.store.store import Store
@@ -112,9 +113,7 @@ def test_a_log_that_was_rewritten_is_kept_beside_the_old_one_and_grows_there(sto
     shutil.copytree(store.path, rewritten.path, dirs_exist_ok=True)
     (rewritten.path / "audit/log.jsonl").write_bytes(lines[0])
     head = log.judge(lines[0], None).head
-    (rewritten.path / "audit/head.json").write_text(
-        json.dumps({"count": 1, "last": head.last}, separators=(",", ":")) + "\n"
-    )
+    (rewritten.path / "audit/head.json").write_bytes(documents.compact(head) + b"\n")
     happen(rewritten, "another story")
     for _ in range(2):
         copy(rewritten, target)

@@ -246,6 +246,53 @@ def test_a_manifest_that_declares_another_size_than_its_blob_has_is_told_and_the
     assert "declares" in done.problems[0].message
 
 
+@pytest.mark.parametrize("how", [how for how in DAMAGE if how != "gone"])
+def test_a_damaged_blob_that_nothing_needs_is_moved_aside_and_the_store_is_well(store, spare, how):
+    digest = blob(store, b"nobody's").digest
+    before = snapshot(store)
+    DAMAGE[how](store.blob_path(digest))
+    assert verify(store) != ()
+    events = []
+    done = mend(store, spare, events)
+    assert (done.cleared, done.restored, done.problems) == ((digest,), (), ())
+    (kept,) = done.quarantined
+    assert kept.name == f"{digest[7:]}-20261125T120000Z"
+    assert os.path.lexists(kept)
+    assert verify(store) == ()
+    del before[f"blobs/sha256/{digest[7:]}"]
+    assert snapshot(store) == before
+    assert events == [("recovery", digest, "fail"), ("deletion", digest, "success")]
+
+
+def test_a_damaged_blob_that_nothing_needs_is_fetched_where_the_copy_has_it(store, spare):
+    digest = blob(store, b"nobody's").digest
+    spare.put(b"nobody's")
+    damage(store, digest)
+    done = mend(store, spare)
+    assert (done.cleared, done.restored) == ((), (digest,))
+
+
+def test_what_is_mentioned_is_not_moved_aside(store, spare):
+    digest = store.manifest(store.find("one-1.0")).annotations["boss-builder.lock"]
+    spare.blob_path(digest).unlink()
+    damage(store, digest)
+    done = mend(store, spare)
+    assert (done.cleared, len(done.problems)) == ((), 1)
+    assert store.blob_path(digest).read_bytes().startswith(b"damaged")
+
+
+def test_nothing_is_moved_aside_while_it_is_not_known_what_is_needed(store, spare):
+    digest = blob(store, b"nobody's").digest
+    manifest = store.find("one-1.0").digest
+    damage(store, digest)
+    for place in (store, spare):
+        damage(place, manifest)
+    done = mend(store, spare)
+    assert done.cleared == ()
+    assert len(done.problems) == 2
+    assert store.blob_path(digest).exists()
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_byte_of_any_blob_or_of_the_index_may_change(store, spare, data):
@@ -278,6 +325,13 @@ def test_the_command_tells_what_it_did_and_its_exit_code(store, spare, tmp_path)
     shown = json.loads(run("--from", str(spare.path), "--json").stdout)
     assert (shown["restored"], shown["problems"]) == ([digest], [])
     assert f"quarantine/{digest[7:]}-" in shown["quarantined"][0]
+    unneeded = blob(store, b"nobody's").digest
+    damage(store, unneeded)
+    answer = run("--from", str(spare.path))
+    assert answer.exit_code == 0
+    assert f"nothing needs it: {unneeded}" in answer.stdout
+    damage(store, blob(store, b"nobody's").digest)
+    assert json.loads(run("--from", str(spare.path), "--json").stdout)["cleared"] == [unneeded]
     for copy in (store, spare):
         damage(copy, digest)
     answer = run("--from", str(spare.path))
