@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -87,4 +88,5 @@ def _to_set(one: Examined) -> Iterator[str]:
         count = "a variable has" if len(one.to_set) == 1 else f"{len(one.to_set)} variables have"
         yield f"  {count} only an example, and must be set before it is frozen (--var NAME=VALUE):"
     for variable in one.to_set:
-        yield f"    {variable.name}: {variable.description or variable.wanted}; as in {variable.example}"
+        example = variable.example if isinstance(variable.example, str) else json.dumps(variable.example)
+        yield f"    {variable.name}: {variable.description or variable.wanted}; as in {example}"
