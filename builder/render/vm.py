@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from builder.core.digest import Digest
+from builder.recipe.generation import generation
 from builder.recipe.images import VmImage
 from builder.recipe.model import Recipe
 from builder.render.templates import render
@@ -32,8 +33,8 @@ class FileSystem:
 
 EXT3 = FileSystem("ext3", f"none,{COMMON}")
 EXT4 = FileSystem("ext4", f"none,{COMMON},extent,flex_bg,huge_file,dir_nlink,extra_isize")
-FILE_SYSTEMS = {"el5": EXT3}
-"""By family of the operating system. Linux 2.6.18 of EL5 knows ext4 as a preview only; 2.6.32 of EL6 reads EXT4, which
+FILE_SYSTEMS = {4: EXT3, 5: EXT3}
+"""By generation of Enterprise Linux. Linux 2.6.18 of EL5 knows ext4 as a preview only; 2.6.32 of EL6 reads EXT4, which
 leaves out what came later (64bit, metadata_csum, orphan_file), and so does every kernel since."""
 
 
@@ -57,7 +58,7 @@ def disk_ids(key: Digest) -> DiskIds:
 
 def file_system(recipe: Recipe) -> FileSystem:
     """Choose a file system that the release's kernel can read and write."""
-    return FILE_SYSTEMS.get(recipe.os.family, EXT4)
+    return FILE_SYSTEMS.get(generation(recipe.os) or 0, EXT4)
 
 
 def firmware(image: VmImage) -> tuple[Literal["bios", "uefi"], ...]:
