@@ -50,12 +50,16 @@ class Checksum:
 
 @dataclass(frozen=True)
 class Wanted:
-    """One file to fetch: its address, and what is known of it. `limit` bounds it in bytes where the size is unknown."""
+    """One file to fetch: its address, and what is known of it.
+
+    `limit` bounds it in bytes where the size is unknown; `tries` are as many as the downloader makes, or fewer.
+    """
 
     url: str
     checksum: Checksum | None = None
     size: int | None = None
     limit: int = 1 << 40
+    tries: int | None = None
 
     @property
     def file_name(self) -> str:
@@ -157,7 +161,8 @@ class Downloader:
     def _fetch_one(self, wanted: Wanted, task: Task) -> None:
         part = self.path(wanted).with_suffix(".part")
         why = ""
-        for attempt in range(self._tries):
+        tries = self._tries if wanted.tries is None else wanted.tries
+        for attempt in range(tries):
             if attempt:
                 self._pause(FIRST_PAUSE * 2 ** (attempt - 1))
             try:
@@ -171,7 +176,7 @@ class Downloader:
                 return
         raise WorkFailure(
             f"{self._mirrors.shown(wanted.url)} could not be fetched: {why}",
-            hint=f"tried {self._tries} times; what came is kept, and the next freeze goes on from there",
+            hint=f"tried {tries} times; what came is kept, and the next freeze goes on from there",
         )
 
     def _try(self, wanted: Wanted, part: Path, task: Task) -> None:

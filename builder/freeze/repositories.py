@@ -7,25 +7,29 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
-from builder.core.errors import Failure, InputFailure, Location, Problem
+from builder.core.errors import Failure, InputFailure, Location, Problem, WorkFailure
 from builder.core.progress import Progress
 from builder.engine.engine import Folder
 from builder.freeze.download import Checksum, Downloader, Wanted
 from builder.freeze.metadata import Contents, parse
+from builder.freeze.mirrorlist import read_mirrorlist
 from builder.freeze.resolving import BOSS, Asked, Closure, Resolved, asked_repositories, lay_out, resolve
 from builder.freeze.staging import Staging
 from builder.lock.model import Blob, Key, Repository, RpmPackage, Signature, Verdict
 from builder.recipe.fields import FileRef
+from builder.recipe.generation import generation
 from builder.recipe.load import LoadedRecipe
 from builder.toolbox.toolbox import Toolbox
 
 SMALL = 16 << 20
 SIGNATURE_LIMIT = 1800
+CHECKSUMS = {4: "sha", 5: "sha"}
+"""By generation of Enterprise Linux, what its yum reads in metadata: sha1, under the name of its time."""
 PACKAGES_OF = {"os": ("os",), "boss": ("package", BOSS, "source"), "vm": ("image", "vm")}
 """Where the recipe lists the packages that are resolved together."""
 
@@ -55,6 +59,7 @@ class _SignatureAnswer(msgspec.Struct, frozen=True):
 class _RepositoryRequest(msgspec.Struct, frozen=True):
     packages: str
     epoch: int
+    checksum: str
 
 
 class _RepositoryAnswer(msgspec.Struct, frozen=True):
@@ -143,7 +148,8 @@ def freeze_repositories(
         ):
             repositories.append(_frozen(repository, own, files, toolbox, staging))
     with progress.task("write the frozen repository"):
-        metadata = _frozen_metadata(packages, files, toolbox, staging, epoch)
+        checksum = CHECKSUMS.get(generation(loaded.recipe.os) or 0, "sha256")
+        metadata = _frozen_metadata(packages, files, toolbox, staging, epoch, checksum)
     return FrozenRepositories(
         repositories=tuple(repositories),
         os_packages=tuple(sorted(p.nevra for p in resolved.os)),
@@ -153,10 +159,31 @@ def freeze_repositories(
     )
 
 
+def _fetch_contents(asked: Asked, downloader: Downloader) -> tuple[Asked, Path, Contents]:
+    """Fetch repomd.xml, of the first mirror that has one, where the recipe names a list of mirrors."""
+    if not asked.mirrorlist:
+        top = asked.address("repodata/repomd.xml")
+        repomd = downloader.fetch(Wanted(top, limit=SMALL))
+        return asked, repomd, parse(repomd.read_bytes(), top)
+    problems: list[Problem] = []
+    bases = read_mirrorlist(downloader.fetch(Wanted(asked.mirrorlist, limit=SMALL)).read_bytes(), asked.mirrorlist)
+    for base in bases:
+        chosen = replace(asked, url=base)
+        top = chosen.address("repodata/repomd.xml")
+        try:
+            repomd = downloader.fetch(Wanted(top, limit=SMALL, tries=1))
+            return chosen, repomd, parse(repomd.read_bytes(), top)
+        except Failure as failure:
+            problems += failure.problems
+    raise WorkFailure(
+        f"none of the {len(bases)} mirrors that {asked.mirrorlist} names has the repository",
+        hint="\n".join(problem.message for problem in problems),
+    )
+
+
 def _fetch_metadata(loaded: LoadedRecipe, asked: Asked, downloader: Downloader, staging: Staging) -> Fetched:
+    asked, repomd, contents = _fetch_contents(asked, downloader)
     top = asked.address("repodata/repomd.xml")
-    repomd = downloader.fetch(Wanted(top, limit=SMALL))
-    contents = parse(repomd.read_bytes(), top)
     wanted = [Wanted(asked.address(p.location), p.checksum, p.size) for p in contents.parts]
     downloader.fetch_all([w for w in wanted if not staging.holds(w)], f"metadata of {asked.name}")
     metadata = {p.location: staging.path(w, downloader) for p, w in zip(contents.parts, wanted, strict=True)}
@@ -266,6 +293,7 @@ def _frozen(
     return Repository(
         name=asked.name,
         url=asked.url,
+        mirrorlist=asked.mirrorlist,
         revision=repository.contents.revision,
         metadata=metadata,
         signature=answer.metadata,
@@ -275,14 +303,19 @@ def _frozen(
 
 
 def _frozen_metadata(
-    packages: tuple[Resolved, ...], files: dict[str, Path], toolbox: Toolbox, staging: Staging, epoch: int
+    packages: tuple[Resolved, ...],
+    files: dict[str, Path],
+    toolbox: Toolbox,
+    staging: Staging,
+    epoch: int,
+    checksum: str,
 ) -> dict[str, Blob]:
     work = staging.folder("frozen")
     shelf = staging.folder("frozen-packages")
     for package in packages:
         link_or_copy(files[package.nevra], shelf / package.location.rpartition("/")[2])
     answer = toolbox.run(
-        "repository", _RepositoryRequest("/boss-builder/packages", epoch), _RepositoryAnswer,
+        "repository", _RepositoryRequest("/boss-builder/packages", epoch, checksum), _RepositoryAnswer,
         work=work, folders=[Folder(shelf, "/boss-builder/packages")], time_limit=SIGNATURE_LIMIT,
     )  # fmt: skip
     return {name: staging.stage(work / "repodata" / name) for name in answer.files}

@@ -32,6 +32,10 @@ class Asked:
     gpgcheck: bool
     repo_gpgcheck: bool
     where: tuple[str, ...]
+    mirrorlist: str = ""
+    """Where a list of its mirrors is; `url` is "" until one of them is chosen."""
+    architectures: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
     @property
     def of_os(self) -> bool:
@@ -46,13 +50,32 @@ class Asked:
 def asked_repositories(recipe: Recipe) -> tuple[Asked, ...]:
     """Every repository of a recipe: the OS's, then the one of the BOSS package, if it has one."""
     asked = [
-        Asked(r.name, r.url, r.gpg_keys, r.gpgcheck, r.repo_gpgcheck, ("os", "rpm_repository", r.name))
+        Asked(
+            r.name,
+            r.url or "",
+            r.gpg_keys,
+            r.gpgcheck,
+            r.repo_gpgcheck,
+            ("os", "rpm_repository", r.name),
+            r.mirrorlist or "",
+            r.architectures,
+            r.modules,
+        )
         for r in recipe.os.rpm_repository
     ]
     source = recipe.package.source
     if isinstance(source, RpmSource):
         asked.append(
-            Asked(BOSS, source.url, source.gpg_keys, source.gpgcheck, source.repo_gpgcheck, ("package", BOSS, "source"))
+            Asked(
+                BOSS,
+                source.url or "",
+                source.gpg_keys,
+                source.gpgcheck,
+                source.repo_gpgcheck,
+                ("package", BOSS, "source"),
+                source.mirrorlist or "",
+                source.architectures,
+            )
         )
     return tuple(asked)
 
@@ -64,6 +87,7 @@ class _Repository(msgspec.Struct, frozen=True):
     name: str
     folder: str
     os: bool
+    architectures: tuple[str, ...]
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -72,6 +96,7 @@ class _Request(msgspec.Struct, frozen=True):
     os: tuple[str, ...]
     boss: tuple[str, ...]
     vm: tuple[str, ...]
+    modules: tuple[str, ...]
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -143,16 +168,17 @@ def resolve(recipe: Recipe, folders: Mapping[str, Path], toolbox: Toolbox, work:
 
     Raises InputFailure where dnf can not read the metadata, WorkFailure where it fails.
     """
-    wanted = wanted_packages(recipe)
+    wanted, repositories = wanted_packages(recipe), asked_repositories(recipe)
     request = _Request(
         architecture=recipe.os.architecture,
         repositories=tuple(
-            _Repository(asked.name, f"{GUEST_REPOSITORIES}/{asked.name}", asked.of_os)
-            for asked in asked_repositories(recipe)
+            _Repository(asked.name, f"{GUEST_REPOSITORIES}/{asked.name}", asked.of_os, asked.architectures)
+            for asked in repositories
         ),
         os=wanted["os"],
         boss=wanted["boss"],
         vm=wanted["vm"],
+        modules=tuple(sorted({stream for asked in repositories for stream in asked.modules})),
     )
     seen = [Folder(folder, f"{GUEST_REPOSITORIES}/{name}") for name, folder in folders.items()]
     return toolbox.run("resolve", request, Closure, work=work, folders=seen, time_limit=RESOLVE_LIMIT)

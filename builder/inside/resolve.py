@@ -1,11 +1,13 @@
 """Resolve the closure of packages with dnf, from metadata on disk alone.
 
-Request: {"architecture", "repositories": [{"name", "folder", "os": bool}], "os": [spec], "boss": [spec], "vm": [spec]};
-a folder holds `repodata/`. Answer: {"os": [package], "boss": [package], "vm": [package], "refused": [refusal]}, where a
-package is {"repository", "name", "epoch", "version", "release", "architecture", "location", "checksum_type",
-"checksum", "size"} and a refusal {"group": "os", "boss" or "vm", "item": number of the spec or -1, "message", "hint"}.
+Request: {"architecture", "repositories": [{"name", "folder", "os": bool, "architectures": [name]}], "os": [spec],
+"boss": [spec], "vm": [spec], "modules": ["NAME:STREAM"]}; a folder holds `repodata/`. Answer: {"os": [package],
+"boss": [package], "vm": [package], "refused": [refusal]}, where a package is {"repository", "name", "epoch", "version",
+"release", "architecture", "location", "checksum_type", "checksum", "size"} and a refusal
+{"group": "os", "boss" or "vm", "item": number of the spec or -1, "message", "hint"}.
 `os` is resolved from the repositories marked so; `boss` on top of exactly that, from all of them; `vm` on top of both,
-again from the repositories marked so. Where anything is refused, there are no packages.
+again from the repositories marked so. Of a repository with `architectures`, only packages of these and of noarch count.
+`modules` are enabled, in the place of the default streams. Where anything is refused, there are no packages.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from typing import Any
 
 import dnf
 import dnf.exceptions
+import dnf.module.module_base
+import dnf.subject
 import hawkey
 
 from builder.inside.program import RefusedError, serve
@@ -34,6 +38,17 @@ class _UnresolvedError(Exception):
 
 def _base(request: dict[str, Any], group: str, below: Packages) -> dnf.Base:
     """Give dnf with the repositories that a group may take from; of the others, it sees only what is in `below`."""
+    base = _opened(request, group)
+    platform = _platform(base)
+    if platform:
+        base = _opened(request, group, platform)
+    repositories = {repository["name"]: repository for repository in request["repositories"]}
+    hidden = [p for p in base.sack.query() if not _is_seen(p, repositories[p.reponame], group, below)]
+    base.sack.add_excludes(base.sack.query().filter(pkg=hidden))
+    return base
+
+
+def _opened(request: dict[str, Any], group: str, platform: str = "") -> dnf.Base:
     base = dnf.Base()
     scratch = tempfile.mkdtemp()
     conf = base.conf
@@ -44,7 +59,7 @@ def _base(request: dict[str, Any], group: str, below: Packages) -> dnf.Base:
     conf.pluginpath = []
     conf.reposdir = []
     conf.install_weak_deps = False
-    conf.module_platform_id = ""
+    conf.module_platform_id = platform
     conf.substitutions["arch"] = request["architecture"]
     conf.substitutions["basearch"] = request["architecture"]
     conf.substitutions["releasever"] = "1"
@@ -62,18 +77,73 @@ def _base(request: dict[str, Any], group: str, below: Packages) -> dnf.Base:
         base.read_comps(arch_filter=True)
     except dnf.exceptions.RepoError as error:
         raise RefusedError((f"dnf can not read the repository: {error}", "is its metadata complete?")) from error
-    others = [r["name"] for r in request["repositories"] if not r["os"]]
-    if group == "vm" and others:
-        hidden = [p for p in base.sack.query().filter(reponame=others) if _nevra(p) not in below]
-        base.sack.add_excludes(base.sack.query().filter(pkg=hidden))
     return base
 
 
-def _mark(base: dnf.Base, group: str, specs: list[str], below: Packages) -> None:
+def _platform(base: dnf.Base) -> str:
+    """Give the platform that most modules are made for, as `platform:el8`; "" where there are no modules.
+
+    Without it, dnf hides everything that belongs to a module.
+    """
+    streams: dict[str, int] = {}
+    for module in base._moduleContainer.getModulePackages():  # noqa: SLF001 - dnf's own modules command does the same
+        for dependencies in module.getModuleDependencies():
+            for required in dependencies.getRequires():
+                for name, names in required.items():
+                    for stream in names if name == "platform" else ():
+                        streams[stream] = streams.get(stream, 0) + 1
+    most = max(sorted(streams), key=lambda stream: streams[stream], default="")
+    return f"platform:{most}" if most else ""
+
+
+def _is_seen(package: Any, repository: dict[str, Any], group: str, below: Packages) -> bool:
+    """Whether a package counts: of an architecture that its repository is asked for, and of one that the group has."""
+    architectures = repository["architectures"]
+    if architectures and package.arch not in {*architectures, "noarch"}:
+        return False
+    return group != "vm" or repository["os"] or _nevra(package) in below
+
+
+def _enable(base: dnf.Base, group: str, streams: list[str]) -> None:
+    refused = []
+    for stream in streams:
+        try:
+            dnf.module.module_base.ModuleBase(base).enable([stream])
+        except dnf.exceptions.MarkingErrors as error:
+            why = "no repository has it" if error.no_match_group_specs else " ".join(str(error).split())
+            refused.append(
+                {
+                    "group": group,
+                    "item": -1,
+                    "message": f"the module stream {stream!r} can not be enabled: {why}",
+                    "hint": "correct `modules` of the repository, or leave it out for the default stream",
+                }
+            )
+    if refused:
+        raise _UnresolvedError(*refused)
+
+
+def _exact(base: dnf.Base, spec: str, native: str) -> str:
+    """Give a spec with the native architecture, where other packages than native ones have that name too.
+
+    dnf would be content with any of them, so that `glibc.i686` beside `glibc` would do for both.
+    """
+
+    def found(text: str) -> set[str]:
+        query = dnf.subject.Subject(text).get_best_query(base.sack, with_provides=False, with_filenames=False)
+        return {package.arch for package in query.available()}
+
+    exact = f"{spec}.{native}"
+    return exact if len(found(spec)) > 1 and found(exact) == {native} else spec
+
+
+def _mark(base: dnf.Base, group: str, specs: list[str], below: Packages, native: str) -> None:
+    said = {_exact(base, spec, native): spec for spec in specs}
     try:
-        base.install_specs([*sorted(below), *specs], strict=True)
+        base.install_specs([*sorted(below), *said], strict=True)
     except dnf.exceptions.MarkingErrors as error:
-        missing = sorted({*error.no_match_pkg_specs, *error.error_pkg_specs, *error.no_match_group_specs})
+        named = {*error.no_match_pkg_specs, *error.error_pkg_specs, *error.no_match_group_specs}
+        missing = sorted(said.get(spec, spec) for spec in named)
         whose = "no repository" if group == "boss" else "no repository of the OS"
         raise _UnresolvedError(
             *(
@@ -148,7 +218,8 @@ def resolve(request: dict[str, Any]) -> dict[str, Any]:
             continue
         base = _base(request, group, below)
         try:
-            _mark(base, group, request[group], below)
+            _enable(base, group, request["modules"])
+            _mark(base, group, request[group], below, request["architecture"])
             if not refused:
                 found[group] = _added(base, group, below)
                 below = below | found[group]

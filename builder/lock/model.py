@@ -77,6 +77,8 @@ class Repository(_Record, frozen=True, kw_only=True):
 
     name: str
     url: str
+    mirrorlist: str = ""
+    """Where the list was that `url` was the first of to answer; "" where the recipe names the repository itself."""
     revision: str
     metadata: dict[str, Blob]
     """Its own metadata: `repomd.xml`, the signature beside it, and each file that was read, by location."""

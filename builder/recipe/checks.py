@@ -67,6 +67,11 @@ class Checks:
         """One of release and results."""
         self._one_of(block, given, "release", "results")
 
+    def repository(self, block: syntax.Block, given: Given) -> None:
+        """One of url and mirrorlist."""
+        if self._complete or "url" in given:
+            self._one_of(block, given, "url", "mirrorlist")
+
     def _one_of(self, block: syntax.Block, given: Given, one: str, other: str) -> str:
         """Give which of two attributes is said; nothing where that is none or both, which is reported."""
         if one in given and other in given:
@@ -177,6 +182,8 @@ _CHECKS: dict[type[msgspec.Struct], Callable[[Checks, syntax.Block, Given], None
     model.ExternalLibrary: Checks.library,
     model.Package: Checks.package,
     model.Puppet: Checks.puppet,
+    model.RpmRepository: Checks.repository,
+    model.RpmSource: Checks.repository,
     Reference: Checks.reference,
     Sample: Checks.sample,
     Validation: Checks.validation,

@@ -17,6 +17,7 @@ VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SHA256 = r"^[0-9a-f]{64}$"
 COMMIT = r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$"
 TREE_PATH = r"^(?!.*(^|/)\.\.?(/|$))[A-Za-z0-9._+@-][A-Za-z0-9._+@/-]*$"
+MODULE = r"^[A-Za-z0-9][A-Za-z0-9._+-]*:[A-Za-z0-9][A-Za-z0-9._+-]*$"
 CVMFS_NAME = r"^[A-Za-z0-9][A-Za-z0-9.-]*$"
 CVMFS_PATH = r"^(?!.*/\.\.?(/|$))/cvmfs/[A-Za-z0-9._+@/-]+$"
 CVMFS_HASH = r"^[0-9a-f]{40}(-[a-z0-9]+)?$"
@@ -35,6 +36,7 @@ Commit = Annotated[
     str, Meta(pattern=COMMIT, description="the commit's whole name: 40 hexadecimal digits, or 64, lower case")
 ]
 TreePath = Annotated[str, Meta(pattern=TREE_PATH, description="a folder of the repository; default: all of it")]
+ModuleStream = Annotated[str, Meta(pattern=MODULE, description="NAME:STREAM, as perl:5.26: letters, digits, . _ + -")]
 CvmfsName = Annotated[
     str, Meta(pattern=CVMFS_NAME, description="the repository's whole name, as bes3.ihep.ac.cn: letters, digits, . -")
 ]

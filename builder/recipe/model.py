@@ -22,6 +22,7 @@ from builder.recipe.fields import (
     FilePath,
     FolderPath,
     GuestPath,
+    ModuleStream,
     Name,
     PackageSpec,
     Sha256,
@@ -50,13 +51,24 @@ class Release(Block, frozen=True, kw_only=True):
     license: Annotated[str, Meta(min_length=1, description="who may have it, or an SPDX expression")]
 
 
+Mirrorlist = Annotated[
+    Url | None,
+    Meta(description="in the place of `url`: the address of a list of mirrors; the first that answers is taken"),
+]
+Architectures = Annotated[
+    tuple[Literal["x86_64", "i686", "i586", "i486", "i386"], ...],
+    Meta(description="what is taken besides noarch; default: all that an x86_64 runs"),
+]
+
+
 class RpmRepository(Block, frozen=True, kw_only=True):
     """`rpm_repository "NAME" { ... }`: one RPM repository."""
 
     labels: ClassVar[tuple[str, ...]] = ("name",)
 
     name: Name
-    url: Url
+    url: Url | None = None
+    mirrorlist: Mirrorlist = None
     gpg_keys: Annotated[
         tuple[FilePath | Url, ...],
         Meta(description="public keys (files, or addresses) that sign its packages and metadata"),
@@ -66,6 +78,10 @@ class RpmRepository(Block, frozen=True, kw_only=True):
         bool,
         Meta(description="refuse metadata (repomd.xml) without a good signature; a bad one is always refused"),
     ] = False
+    architectures: Architectures = ()
+    modules: Annotated[
+        tuple[ModuleStream, ...], Meta(description="module streams to enable, where not the default ones")
+    ] = ()
 
 
 class Os(Block, frozen=True, kw_only=True):
@@ -138,11 +154,13 @@ class CvmfsSource(Block, frozen=True, kw_only=True, tag_field="kind", tag="cvmfs
 class RpmSource(Block, frozen=True, kw_only=True, tag_field="kind", tag="rpm_repository"):
     """`source "rpm_repository" { ... }`: packages of an RPM repository of their own."""
 
-    url: Url
+    url: Url | None = None
+    mirrorlist: Mirrorlist = None
     packages: Annotated[tuple[PackageSpec, ...], Meta(min_length=1)]
     gpg_keys: tuple[FilePath | Url, ...] = ()
     gpgcheck: bool = True
     repo_gpgcheck: bool = False
+    architectures: Architectures = ()
 
 
 TreeSource = TarballSource | DirectorySource | GitSource | CvmfsSource

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.core.digest import Digest
@@ -70,7 +70,7 @@ class Today:
 def places(lock: Lock) -> tuple[Place, ...]:
     """Give the repositories of a lock with what its recipe says of each."""
     asked = {one.name: one for one in asked_repositories(lock.recipe)}
-    return tuple(Place(frozen, asked[frozen.name]) for frozen in lock.repositories)
+    return tuple(Place(frozen, replace(asked[frozen.name], url=frozen.url)) for frozen in lock.repositories)
 
 
 def read_repository(place: Place, reply: Reply, signed: Reply, frozen: Frozen, notes: Notes) -> Today | None:
