@@ -10,11 +10,19 @@ ulimit -n 1024
 # puppet's service provider asks whether process 1 is systemd; in a build this shell is process 1
 printf systemd > /proc/self/comm
 
+# Puppet's own packages put their agent where no PATH but a login's leads
+PATH=$PATH:/opt/puppetlabs/bin
+# agents before Puppet 7 do not know this word
+case $(puppet --version) in
+    [0-6].*) public= ;;
+    *) public="--publicdir /.boss-builder/var/public" ;;
+esac
+
 apply() {
     status=0
     puppet apply --color=false --no-report --detailed-exitcodes \
         --vardir /.boss-builder/var --rundir /.boss-builder/var/run --logdir /.boss-builder/var/log \
-        --ssldir /.boss-builder/var/ssl --publicdir /.boss-builder/var/public \
+        --ssldir /.boss-builder/var/ssl $public \
         --modulepath /.boss-builder/modules \
         /.boss-builder/site.pp || status=$?
 }
