@@ -38,8 +38,8 @@ SHA1_UNTIL = 6
 # Shares of the bytes of a lock's inputs, measured on miniboss-1.0.0 and rounded up: see docs/commands/doctor.md
 IMAGE_SHARE = 1.2
 """What one image adds to the store."""
-SCRATCH_SHARE = 4.0
-"""What lies in the store's folder for a while, where memory has no room for it: a root, unpacked."""
+SCRATCH_SHARE = 8.0
+"""What lies in the store's folder for a while, where memory has no room for it: a root, unpacked and packed."""
 ENGINE_SHARE = 8.0
 """What the engine keeps while stages are built upon each other."""
 LOADED_SHARE = 4.0
