@@ -28,8 +28,9 @@ from builder.toolbox.toolbox import Toolbox
 
 SMALL = 16 << 20
 SIGNATURE_LIMIT = 1800
-CHECKSUMS = {4: "sha", 5: "sha"}
-"""By generation of Enterprise Linux, what its yum reads in metadata: sha1, under the name of its time."""
+GUEST_PACKAGES = "/boss-builder/packages"
+LAST_WITH_SHA1 = 5
+"""The last generation of Enterprise Linux whose yum reads no other checksum in metadata."""
 PACKAGES_OF = {"os": ("os",), "boss": ("package", BOSS, "source"), "vm": ("image", "vm")}
 """Where the recipe lists the packages that are resolved together."""
 
@@ -59,7 +60,7 @@ class _SignatureAnswer(msgspec.Struct, frozen=True):
 class _RepositoryRequest(msgspec.Struct, frozen=True):
     packages: str
     epoch: int
-    checksum: str
+    sha1: bool
 
 
 class _RepositoryAnswer(msgspec.Struct, frozen=True):
@@ -148,8 +149,9 @@ def freeze_repositories(
         ):
             repositories.append(_frozen(repository, own, files, toolbox, staging))
     with progress.task("write the frozen repository"):
-        checksum = CHECKSUMS.get(generation(loaded.recipe.os) or 0, "sha256")
-        metadata = _frozen_metadata(packages, files, toolbox, staging, epoch, checksum)
+        sha1 = (generation(loaded.recipe.os) or LAST_WITH_SHA1 + 1) <= LAST_WITH_SHA1
+        request = _RepositoryRequest(GUEST_PACKAGES, epoch, sha1)
+        metadata = _frozen_metadata(packages, files, toolbox, staging, request)
     return FrozenRepositories(
         repositories=tuple(repositories),
         os_packages=tuple(sorted(p.nevra for p in resolved.os)),
@@ -307,16 +309,15 @@ def _frozen_metadata(
     files: dict[str, Path],
     toolbox: Toolbox,
     staging: Staging,
-    epoch: int,
-    checksum: str,
+    request: _RepositoryRequest,
 ) -> dict[str, Blob]:
     work = staging.folder("frozen")
     shelf = staging.folder("frozen-packages")
     for package in packages:
         link_or_copy(files[package.nevra], shelf / package.location.rpartition("/")[2])
     answer = toolbox.run(
-        "repository", _RepositoryRequest("/boss-builder/packages", epoch, checksum), _RepositoryAnswer,
-        work=work, folders=[Folder(shelf, "/boss-builder/packages")], time_limit=SIGNATURE_LIMIT,
+        "repository", request, _RepositoryAnswer,
+        work=work, folders=[Folder(shelf, GUEST_PACKAGES)], time_limit=SIGNATURE_LIMIT,
     )  # fmt: skip
     return {name: staging.stage(work / "repodata" / name) for name in answer.files}
 

@@ -36,8 +36,8 @@ variable "vault" {
 }
 
 os {
-  family        = "tinyel"
-  version       = "1"
+  family        = "el"
+  version       = "5.11"
   architecture  = "x86_64"
   date          = "2020-01-01"
   stands_in_for = "an Enterprise Linux; it is made of Debian binaries"
