@@ -32,8 +32,8 @@ lint: setup  ## ruff, mypy, the arrows between the rooms
 format: setup  ## put the code into the standard layout
 	@$(PYTHON) -m ruff check --fix --quiet . ; $(PYTHON) -m ruff format --quiet .
 
-bench: setup  ## measure: start-up, no-op build, the stage os against bare dnf, memory
-	@$(PYTHON) -m tests.bench
+bench: setup  ## measure: start-up, builds, boots, audits; some of it: make bench PARTS="audit rebuild"
+	@$(PYTHON) -m tests.bench $(PARTS)
 
 clean:  ## remove what the targets made here (not the store in images/)
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache
