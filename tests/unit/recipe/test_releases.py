@@ -8,6 +8,7 @@ The reviewed texts are in tests/golden/RELEASE. After a wanted change, write the
 import json
 import os
 import re
+import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 from functools import cache
@@ -204,6 +205,27 @@ def test_check_names_the_facts_that_are_not_public(release: str, unknown: set[st
     facts = {"cmtconfig", "gcc", "cmt", "lcgcmt", "gaudi", "geant4", "root", "cmthome", "test_release"}
     assert to_set & facts == unknown
     assert {"date", "database_host", "rhopi_histograms", "dqa_libraries"} <= to_set
+
+
+def test_the_page_on_the_releases_names_every_release_and_every_variable_that_must_be_set():
+    page = (ROOT / "docs" / "releases.md").read_text("utf-8")
+    for release in RELEASES:
+        assert f"| `{release}` |" in page
+        for variable in loaded(release).to_set:
+            assert f"`{variable.name}`" in page, variable.name
+
+
+def test_a_recipe_of_ones_own_sets_variables_as_the_page_says(tmp_path: Path):
+    page = (ROOT / "docs" / "releases.md").read_text("utf-8")
+    for name in ("boss", "el6", "boss-7.0.5"):
+        shutil.copytree(RECIPES / name, tmp_path / name)
+    own = tmp_path / "our-boss-7.0.5" / FILE_NAME
+    own.parent.mkdir()
+    own.write_text(page.split("```hcl\n")[1].split("```")[0], "utf-8")
+    found = load(own, {}, {})
+    assert found.recipe.full_name == "boss-7.0.5"
+    assert {one.name for one in loaded("boss-7.0.5").to_set} - {one.name for one in found.to_set} == {"date", "vault"}
+    assert found.recipe.os.rpm_repository[0].url == "https://vault.example/scientific/6.10/x86_64/os/"
 
 
 def test_with_every_variable_set_nothing_is_left_to_set():
