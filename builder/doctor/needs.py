@@ -14,6 +14,7 @@ from builder.core.errors import WorkFailure
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
 from builder.recipe.epoch import release_epoch
+from builder.recipe.generation import generation
 from builder.recipe.model import Recipe
 from builder.store import oci
 from builder.store.shapes import LOCK_ANNOTATION, SHAPES, Shape, reference
@@ -21,11 +22,6 @@ from builder.store.store import Store
 from builder.toolbox.image import reference as builder_reference
 
 Version = tuple[int, ...]
-ENTERPRISE_LINUX = re.compile(
-    r"(?:el|rhel|redhat|centos|sl|slc|slf|scientific|scientific-?linux(?:-cern)?|cc|alma|almalinux|rocky|rockylinux|ol"
-    r"|oracle|oraclelinux|enterprise-?linux)[-_.]?(\d+)?"
-)
-"""Families of systems that are Enterprise Linux, with the number in the name (`slc6`) or in the version."""
 GLIBC: dict[int, Version] = {4: (2, 3), 5: (2, 5), 6: (2, 12), 7: (2, 17), 8: (2, 28), 9: (2, 34), 10: (2, 39)}
 SYSTEMD: dict[int, Version] = {7: (219,), 8: (239,), 9: (252,), 10: (257,)}
 """What each Enterprise Linux came with; 4 to 6 have no systemd."""
@@ -118,8 +114,11 @@ class Needs:
 
 
 def system_of(recipe: Recipe, lock: Lock | None) -> System:
-    """Say what is known of a release's system: of the lock's packages first, then of the family."""
-    number = enterprise_linux(recipe.os.family, recipe.os.version)
+    """Say what is known of a release's system: of the lock's packages first, then of the family.
+
+    A system that only stands in for another one is not what its family says.
+    """
+    number = None if recipe.os.stands_in_for else generation(recipe.os)
     locked = {package.name: package.version for package in lock.packages()} if lock else {}
     glibc = next((version_of(locked[name]) for name in GLIBC_PACKAGES if name in locked), None)
     systemd = version_of(locked["systemd"]) if "systemd" in locked else None
@@ -129,13 +128,6 @@ def system_of(recipe: Recipe, lock: Lock | None) -> System:
     known = [f"glibc {'.'.join(map(str, glibc))}"] if glibc else []
     known += [f"systemd {systemd[0]}"] if systemd else []
     return System(", ".join((f"{recipe.os.family} {recipe.os.version}", *known)), number, glibc, systemd)
-
-
-def enterprise_linux(family: str, version: str) -> int | None:
-    """Give the number of an Enterprise Linux: 6 for `sl` `6.10` and for `slc6` `6`; None for another system."""
-    found = ENTERPRISE_LINUX.fullmatch(family.lower())
-    major = re.match(r"\d+", found[1] or version) if found else None
-    return int(major[0]) if major else None
 
 
 def version_of(text: str) -> Version | None:

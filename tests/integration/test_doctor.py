@@ -43,7 +43,6 @@ RECIPE = Recipe(
         architecture="x86_64",
         packages=("shell",),
         rpm_repository=(RpmRepository(name="os", url="http://vault.example/os"),),
-        stands_in_for="a Scientific Linux 6",
     ),
     package=Package(name="boss", source=RpmSource(url="http://vault.example/boss", packages=("boss",))),
 )

@@ -22,6 +22,7 @@ from builder.store.store import Store
 from tests.unit.doctor.hosts import NO_KVM, NO_QEMU, NONE, a_host, a_release, enterprise_linux
 from tests.unit.export.release import frozen
 
+ROOT = Path(__file__).parents[3]
 RECIPE = """
 release "{name}" "1.0" {{
   title   = "A release"
@@ -183,6 +184,17 @@ def test_the_machine_is_the_route_of_an_old_release(monkeypatch) -> None:
     assert result.exit_code == 0
     expected = "  oci     WARNING  vm: /usr/bin/qemu, emulated (TCG), because vsyscall is off (not built yet)"
     assert expected in result.stdout.splitlines()
+
+
+def test_the_releases_of_this_project_have_their_routes_on_a_kernel_without_the_page(monkeypatch) -> None:
+    on_a_host(monkeypatch, vsyscall=NONE)
+    found = json.loads(doctor("--recipes", str(ROOT / "recipes"), "--store", "none", "--json").stdout)
+    routes = {
+        release["system"].split()[0]: [shape["route"]["shape"] for shape in release["shapes"] if shape["route"]]
+        for release in found["releases"]
+        if release["release"].startswith("boss-")
+    }
+    assert routes == {"el5": ["vm"] * 3, "el6": ["vm"] * 3, "el7": ["oci", "sif", "vm"]}
 
 
 def test_a_shape_can_be_asked_for(monkeypatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from builder.doctor.needs import Needs, enterprise_linux, needs_of, system_in_image, system_of, version_of
+from builder.doctor.needs import Needs, needs_of, system_in_image, system_of, version_of
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
 from builder.recipe.model import Recipe
@@ -17,7 +17,9 @@ from tests.unit.export.release import RECIPE, Site, frozen
 
 
 def of_system(family: str, version: str) -> Recipe:
-    return msgspec.structs.replace(RECIPE, os=msgspec.structs.replace(RECIPE.os, family=family, version=version))
+    return msgspec.structs.replace(
+        RECIPE, os=msgspec.structs.replace(RECIPE.os, family=family, version=version, stands_in_for="")
+    )
 
 
 def with_package(lock: Lock, name: str, version: str) -> Lock:
@@ -49,19 +51,6 @@ def built(site: Site) -> Site:
 
 
 @pytest.mark.parametrize(
-    ("family", "version", "number"),
-    [
-        ("el5", "5.11", 5), ("el", "6", 6), ("sl", "6.10", 6), ("slc6", "6", 6), ("slc", "5.8", 5), ("SLC5", "1", 5),
-        ("centos", "7.9.2009", 7), ("CentOS-7", "2009", 7), ("scientific-linux", "6.4", 6), ("rhel", "8", 8),
-        ("almalinux", "9.3", 9), ("enterprise_linux", "9", None), ("tinyel", "1", None), ("debian", "12", None),
-        ("el", "next", None), ("sles", "11", None), ("selinux", "5", None),
-    ],
-)  # fmt: skip
-def test_an_enterprise_linux_is_known_by_its_family_and_number(family: str, version: str, number: int | None) -> None:
-    assert enterprise_linux(family, version) == number
-
-
-@pytest.mark.parametrize(
     ("text", "version"),
     [("2.12", (2, 12)), ("2.36-9+deb12u9", (2, 36)), ("219", (219,)), ("252.39", (252, 39)), ("git", None), ("", None)],
 )
@@ -72,7 +61,7 @@ def test_a_version_is_the_numbers_that_it_begins_with(text: str, version: tuple[
 @pytest.mark.parametrize(
     ("family", "version", "calls", "systemd"),
     [
-        ("el", "5", True, None), ("sl", "6.10", True, None), ("centos", "7", False, (219,)),
+        ("el5", "5.11", True, None), ("sl", "6.10", True, None), ("centos", "7", False, (219,)),
         ("almalinux", "9", False, (252,)), ("tiny", "1", None, None), ("el", "99", None, None),
     ],
 )  # fmt: skip
@@ -80,6 +69,12 @@ def test_without_a_lock_the_family_tells(family, version, calls, systemd) -> Non
     system = system_of(of_system(family, version), None)
     assert (system.calls_vsyscall, system.systemd) == (calls, systemd)
     assert system.title.startswith(f"{family} {version}")
+
+
+def test_a_system_that_stands_in_for_another_is_not_what_its_family_says() -> None:
+    real = of_system("el", "6")
+    stand_in = msgspec.structs.replace(real, os=msgspec.structs.replace(real.os, stands_in_for="an Enterprise Linux"))
+    assert (system_of(real, None).calls_vsyscall, system_of(stand_in, None).calls_vsyscall) == (True, None)
 
 
 @pytest.mark.parametrize(
