@@ -23,6 +23,7 @@ from builder.core.digest import Digest
 from builder.lock.model import LOCK_VERSION, Blob, Lock, Repository, RpmPackage, Signature, Source, Verdict
 from builder.physics.histograms import read_result
 from builder.recipe.find import FILE_NAME, names
+from builder.recipe.layout import formatted
 from builder.recipe.load import LoadedRecipe, examine_all, load
 from builder.recipe.model import Recipe
 from builder.recipe.show import as_text
@@ -142,6 +143,12 @@ def test_every_recipe_is_well():
     assert problems == ()
     assert {one.name for one in examined if one.name.startswith("boss-")} == set(RELEASES)
     assert {one.name for one in examined if one.is_base} >= {"boss", "el5", "el6", "el7"}
+
+
+@pytest.mark.parametrize("name", names(RECIPES))
+def test_a_recipe_is_laid_out_as_fmt_lays_it_out(name: str):
+    text = (RECIPES / name / FILE_NAME).read_bytes()
+    assert formatted(text, name) == text
 
 
 @pytest.mark.parametrize("release", RELEASES)
