@@ -47,9 +47,9 @@ done
 
 # without an initial RAM disk the kernel itself finds the root, and it knows partitions, not file systems, by name
 if [ -n "$initrd" ]; then
-    root=UUID=88f1c556-2f0f-5998-9c0e-21672c8c74f6 initrd="initrd\$mode $initrd"
+    root=UUID=6f01fcec-1892-5882-8cd9-a7413b19efaf initrd="initrd\$mode $initrd"
 else
-    root=PARTUUID=1543ff0b-d300-557a-9642-55fabfc5386c
+    root=PARTUUID=6588b6a2-f9f4-57f3-84c5-137c42c00247
 fi
 mkdir -p /boot/grub
 cat > /boot/grub/grub.cfg << END
@@ -68,7 +68,7 @@ menuentry "Tiny-1.0" {
 END
 
 cat > /etc/fstab << END
-UUID=88f1c556-2f0f-5998-9c0e-21672c8c74f6 / ext4 defaults 0 0
+UUID=6f01fcec-1892-5882-8cd9-a7413b19efaf / ext4 defaults 0 0
 END
 
 # what Docker and Apptainer give every program, a login shell gives here
