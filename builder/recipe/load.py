@@ -38,7 +38,7 @@ class ToSet:
     description: str
     example: Value
     wanted: str
-    """What it is used as, in a word: URL, PATH, DATE."""
+    """What it is used as, in a word: URL, PATH, DATE; a list or a map is given as JSON."""
     at: Location
 
     def problem(self) -> Problem:
@@ -313,8 +313,9 @@ class _Loading:
             name = block.labels[0].text if block.type == "variable" and block.labels else ""
             if name in used and name in self.only_examples:
                 said = {a.name: evaluator.value(a.value) for a in block.body.attributes}
-                wanted = decoder.wanted.get(name, "VALUE")
-                found.append(ToSet(name, said.get("description") or "", said["example"], wanted, block.at))
+                example = said["example"]
+                wanted = "JSON" if isinstance(example, list | dict) else decoder.wanted.get(name, "VALUE")
+                found.append(ToSet(name, said.get("description") or "", example, wanted, block.at))
         return tuple(found)
 
     def report_missing(self, missing: list[tuple[str, Location]], decoder: Decoder) -> None:

@@ -1,6 +1,7 @@
 """Variables with an example in place of a value: `check` and `show` take it and say so, `freeze` and `build` refuse."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ def test_a_value_knows_the_examples_that_it_comes_from_through_others_too(recipe
 def test_an_example_says_of_which_kind_the_value_is(recipe: Path):
     recipe.write_text(RECIPE.replace('example = "0.0"', 'example = ["0.0"]').replace("var.compiler", "var.compiler[0]"))
     assert load(recipe, {"compiler": '["4"]'}, {}).recipe.component[0].version == "4"
+    assert [one.wanted for one in load(recipe, {}, {}).to_set] == ["URL", "JSON"]
     with pytest.raises(InputFailure, match="its example is of that kind"):
         load(recipe, {"compiler": "4"}, {})
 
@@ -150,7 +152,8 @@ def test_show_marks_examples_and_gives_the_components_as_a_table(recipe: Path):
     assert recipe.is_file()
     lines = run("show", "site-1").stdout.splitlines()
     assert lines[0] == "# not to be frozen yet: examples stand for vault, compiler"
-    assert any('url           = "https://vault.example/el/os/" # an example: set vault' in line for line in lines)
+    marked = re.compile(r' +url += "https://vault.example/el/os/" +# an example: set vault')
+    assert [line for line in lines if marked.fullmatch(line)]
     assert lines[-3:] == [
         "# component  version         part of  known from",
         "# gcc        (set compiler)  -        not public",
