@@ -258,19 +258,11 @@ def _frozen(
     answer = _check_signatures(
         repository, {names[n]: files[n] for n in own} if asked.gpgcheck else {}, toolbox, staging
     )
-    unsigned = [
-        nevra for nevra in own
-        if asked.gpgcheck and answer.packages[f"packages/{names[nevra]}"].verdict is not Verdict.GOOD
-    ]  # fmt: skip
-    if unsigned:
-        raise InputFailure(
-            *(
-                Problem(
-                    f"{nevra} is not signed", hint="set gpgcheck = false only if this repository never signed anything"
-                )
-                for nevra in unsigned
-            )
-        )
+    if asked.gpgcheck:
+        verdicts = {nevra: answer.packages[f"packages/{names[nevra]}"] for nevra in own}
+        problems = [_against(nevra, found, asked) for nevra, found in verdicts.items()]
+        if any(problems):
+            raise InputFailure(*(problem for problem in problems if problem))
     unchecked = Signature(verdict=Verdict.UNCHECKED)
     packages = tuple(
         RpmPackage(
@@ -302,6 +294,19 @@ def _frozen(
         keys=keys,
         packages=packages,
     )
+
+
+def _against(nevra: str, signature: Signature, asked: Asked) -> Problem | None:
+    """Say what the recipe's policy has against the signature of a package."""
+    if signature.verdict is Verdict.UNSIGNED:
+        hint = "set gpgcheck = false only if this repository never signed anything"
+        return Problem(f"{nevra} is not signed", hint=hint)
+    if signature.verdict is Verdict.WEAK and not asked.weak_signatures:
+        return Problem(
+            f"{nevra} is signed by {signature.algorithm}, which is refused today",
+            hint="the signature is right. To take it, say so in this repository: weak_signatures = true",
+        )
+    return None
 
 
 def _frozen_metadata(

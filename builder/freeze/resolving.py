@@ -31,6 +31,7 @@ class Asked:
     keys: tuple[FileRef | str, ...]
     gpgcheck: bool
     repo_gpgcheck: bool
+    weak_signatures: bool
     where: tuple[str, ...]
     mirrorlist: str = ""
     """Where a list of its mirrors is; `url` is "" until one of them is chosen."""
@@ -56,6 +57,7 @@ def asked_repositories(recipe: Recipe) -> tuple[Asked, ...]:
             r.gpg_keys,
             r.gpgcheck,
             r.repo_gpgcheck,
+            r.weak_signatures,
             ("os", "rpm_repository", r.name),
             r.mirrorlist or "",
             r.architectures,
@@ -72,6 +74,7 @@ def asked_repositories(recipe: Recipe) -> tuple[Asked, ...]:
                 source.gpg_keys,
                 source.gpgcheck,
                 source.repo_gpgcheck,
+                source.weak_signatures,
                 ("package", BOSS, "source"),
                 source.mirrorlist or "",
                 source.architectures,

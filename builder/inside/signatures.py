@@ -2,7 +2,8 @@
 
 Request: {"keys": [file], "metadata": file or "", "metadata_signature": file or "", "packages": [file],
 "now": seconds since 1970}. Answer: {"keys": [{"file", "fingerprint"}], "metadata": signature,
-"packages": {file: signature}} where a signature is {"verdict": "good" | "unsigned", "key_id"}.
+"packages": {file: signature}} where a signature is {"verdict": "good" | "unsigned" | "weak", "key_id", "algorithm":
+of a weak one, as RSA/SHA1}. Weak is one that is right by the rules of its time, and refused by those of today.
 Refuses: a file that is no public key, an expired or revoked key, a bad signature, a signature by another key, a package
 whose bytes do not match its own digests.
 """
@@ -10,6 +11,7 @@ whose bytes do not match its own digests.
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
 import subprocess
 import tempfile
@@ -20,6 +22,7 @@ from builder.inside.program import RefusedError, call, serve
 
 KEY_ID = re.compile(r"key ID ([0-9a-f]{8,40})", re.IGNORECASE)
 FINGERPRINT = re.compile(r"key fingerprint:? ([0-9a-f]{40})", re.IGNORECASE)
+ALGORITHM = re.compile(r" V\d (\S+/\S+) Signature", re.IGNORECASE)
 UNSIGNED = {"verdict": "unsigned", "key_id": ""}
 HASH_FIELD = 7
 """Where VALIDSIG names the hash algorithm."""
@@ -28,6 +31,17 @@ REASON_FIELD = 5
 REFUSED_REASONS = ("4", "5")
 """A public-key algorithm, or a hash algorithm, that is not supported or no longer accepted."""
 TIME_CONFLICT = "39"
+POLICY = "RPM_SEQUOIA_CRYPTO_POLICY"
+RULES_OF_OLD = {
+    "hash_algorithms": ("md5", "sha1", "ripemd160", "sha224", "sha256", "sha384", "sha512"),
+    "asymmetric_algorithms": (
+        "dsa1024", "dsa2048", "dsa3072", "dsa4096", "rsa1024", "rsa2048", "rsa3072", "rsa4096", "nistp256", "nistp384",
+        "nistp521", "cv25519",
+    ),
+    "packets": ("signature.v3", "signature.v4"),
+}  # fmt: skip
+"""What rpm takes where it is to judge by the rules of before 2013, as its OpenPGP library reads it from a file that the
+environment names (sequoia-policy-config)."""
 
 
 def key_facts(listing: str) -> dict[str, Any] | None:
@@ -116,21 +130,45 @@ def _metadata(home: str, signed: str, signature: str) -> dict[str, str]:
     )
 
 
-def check_package(database: str, file: str) -> tuple[str, int]:
-    """Let rpm check a package with the keys of a database; gives what it says, and its exit code."""
+def check_package(database: str, file: str, rules: dict[str, str] | None = None) -> tuple[str, int]:
+    """Let rpm check a package with the keys of a database; gives what it says, and its exit code.
+
+    `rules` is the environment that names others than those of today, see `rules_of_old`.
+    """
     done = subprocess.run(
         ["rpmkeys", "--dbpath", database, "--checksig", "--verbose", file],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env={**os.environ, **(rules or {})},
     )  # fmt: skip
     return done.stdout, done.returncode
 
 
-def _packages(database: str, files: list[str], fingerprints: list[str]) -> dict[str, dict[str, str]]:
-    """Judge packages."""
+def rules_of_old(folder: str) -> dict[str, str]:
+    """Write the rules of before 2013 into a folder; give the environment by which rpm judges by them."""
+    path = Path(folder) / "rules-of-old"
+    sections = ((name, "".join(f'{word} = "always"\n' for word in words)) for name, words in RULES_OF_OLD.items())
+    path.write_text("".join(f"[{name}]\n{lines}" for name, lines in sections), "ascii")
+    return {POLICY: str(path)}
+
+
+def _weak(text: str, code: int) -> dict[str, str] | None:
+    """Give the verdict on a package that is refused today, from what rpm says by the rules of old; None for none."""
+    verdict = package_verdict(text, code)
+    if isinstance(verdict, str) or verdict["verdict"] != "good":
+        return None
+    named = ALGORITHM.search(text)
+    return {**verdict, "verdict": "weak", "algorithm": named[1] if named else ""}
+
+
+def _packages(
+    database: str, files: list[str], fingerprints: list[str], rules: dict[str, str]
+) -> dict[str, dict[str, str]]:
+    """Judge packages by the rules of today; what these refuse, by those of old too."""
     verdicts = {}
     problems: list[tuple[str, str]] = []
     for file in files:
         verdict = package_verdict(*check_package(database, file))
+        if isinstance(verdict, str):
+            verdict = _weak(*check_package(database, file, rules)) or verdict
         if isinstance(verdict, str):
             problems.append(
                 (f"{Path(file).name}: {verdict}", "the package is not what its maker signed; do not use it")
@@ -176,14 +214,17 @@ def check(request: dict[str, Any]) -> dict[str, Any]:
     """Answer a request as the module says."""
     keys = _keys(request["keys"], request["now"])
     with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory() as database:
+        rules = rules_of_old(home)
         for key in keys:
             call("gpg", "--batch", "--quiet", "--homedir", home, "--import", key["file"])
-            call("rpmkeys", "--dbpath", database, "--import", key["file"])
+            # a key whose own signatures are old must be known, for what it signed to be judged at all
+            call("rpmkeys", "--dbpath", database, "--import", key["file"], environment=rules)
         metadata = UNSIGNED
         if request["metadata_signature"] and keys:
             metadata = _metadata(home, request["metadata"], request["metadata_signature"])
         fingerprints = [key["fingerprint"] for key in keys]
-        return {"keys": keys, "metadata": metadata, "packages": _packages(database, request["packages"], fingerprints)}
+        packages = _packages(database, request["packages"], fingerprints, rules)
+        return {"keys": keys, "metadata": metadata, "packages": packages}
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ class Verdict(StrEnum):
     UNSIGNED = "unsigned"
     UNCHECKED = "unchecked"
     """The recipe asks for no check (gpgcheck = false)."""
+    WEAK = "weak"
+    """Right, but of an algorithm that the tools of today refuse; the recipe takes it (weak_signatures = true)."""
 
 
 class Signature(_Record, frozen=True, kw_only=True):
@@ -31,6 +33,8 @@ class Signature(_Record, frozen=True, kw_only=True):
 
     verdict: Verdict
     key_id: str = ""
+    algorithm: str = ""
+    """Of a weak one: public key and hash, as RSA/SHA1."""
 
 
 class Blob(_Record, frozen=True, kw_only=True):

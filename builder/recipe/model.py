@@ -61,6 +61,12 @@ Architectures = Annotated[
 ]
 
 
+WeakSignatures = Annotated[
+    bool,
+    Meta(description="take a package whose signature is right but of an algorithm that is refused today, as SHA-1"),
+]
+
+
 class RpmRepository(Block, frozen=True, kw_only=True):
     """`rpm_repository "NAME" { ... }`: one RPM repository."""
 
@@ -78,6 +84,7 @@ class RpmRepository(Block, frozen=True, kw_only=True):
         bool,
         Meta(description="refuse metadata (repomd.xml) without a good signature; a bad one is always refused"),
     ] = False
+    weak_signatures: WeakSignatures = False
     architectures: Architectures = ()
     modules: Annotated[
         tuple[ModuleStream, ...], Meta(description="module streams to enable, where not the default ones")
@@ -160,6 +167,7 @@ class RpmSource(Block, frozen=True, kw_only=True, tag_field="kind", tag="rpm_rep
     gpg_keys: tuple[FilePath | Url, ...] = ()
     gpgcheck: bool = True
     repo_gpgcheck: bool = False
+    weak_signatures: WeakSignatures = False
     architectures: Architectures = ()
 
 
