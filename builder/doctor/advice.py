@@ -12,7 +12,6 @@ from builder.boot.choose import Host as Programs
 from builder.core.errors import HostFailure
 from builder.core.progress import amount_text
 from builder.doctor.model import (
-    EngineProbe,
     Finding,
     Host,
     Probe,
@@ -51,20 +50,12 @@ def advise(host: Host, needs: Needs, asked: Collection[Shape] = ()) -> ReleaseAd
 # -- what dies of vsyscall=none -----------------------------------------------------------------------------------
 
 
-def kernels(vsyscall: VsyscallProbe, engine: EngineProbe, apptainer: str) -> dict[Shape, VsyscallProbe]:
-    """Give what is known of the kernels on which the programs of containers run; `apptainer` is the host's, or empty.
+def kernels(here: VsyscallProbe, in_engine: VsyscallProbe, apptainer: str) -> dict[Shape, VsyscallProbe]:
+    """Give what is known of the kernel that each shape of container runs on: this host's, or the engine's.
 
-    Where the engine has another kernel than this host, nothing is known of it.
+    `apptainer` is the host's own, or empty: then the engine starts a `sif` too.
     """
-    elsewhere = engine.state is not State.MISSING and not engine.here
-    of_engine = VsyscallProbe(
-        state=State.UNKNOWN,
-        found="the engine's containers run on another kernel than this host's",
-        cure="ask on the engine's host: boss-builder doctor",
-        mode="unknown",
-    )
-    oci = of_engine if elsewhere else vsyscall
-    return {"oci": oci, "sif": vsyscall if apptainer else oci}
+    return {"oci": in_engine, "sif": here if apptainer else in_engine}
 
 
 def barred(system: System | None, modes: Mapping[Shape, VsyscallProbe]) -> dict[Shape, str]:
@@ -139,7 +130,7 @@ def _instead(host: Host, needs: Needs) -> Route | None:
 
 
 def _kernels(host: Host) -> dict[Shape, VsyscallProbe]:
-    return kernels(host.vsyscall, host.engine, host.apptainer.path)
+    return kernels(host.vsyscall, host.engine_vsyscall, host.apptainer.path)
 
 
 def programs(host: Host) -> Programs:

@@ -7,6 +7,7 @@ from pathlib import Path
 from builder.doctor import (
     cgroups,
     clock,
+    containers,
     descriptors,
     engine,
     fuse,
@@ -25,12 +26,14 @@ def examine(store: Path) -> Host:
     """Make every probe; `store` is the folder whose space counts. Raises nothing: what fails is UNKNOWN."""
     answers = engine.probe()
     qemu = programs.qemu()
+    here = vsyscall.probe()
     return Host(
         engine=answers,
         apptainer=programs.apptainer(),
         qemu=qemu,
         kvm=kvm.probe(qemu),
-        vsyscall=vsyscall.probe(),
+        vsyscall=here,
+        engine_vsyscall=containers.probe(answers, here),
         cgroup=cgroups.probe(),
         nofile=descriptors.probe(),
         namespaces=namespaces.probe(),

@@ -118,6 +118,7 @@ class Host(_Record, frozen=True, kw_only=True):
     qemu: ProgramProbe
     kvm: Probe
     vsyscall: VsyscallProbe
+    engine_vsyscall: VsyscallProbe
     cgroup: CgroupProbe
     nofile: DescriptorsProbe
     namespaces: Probe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from builder.core.errors import Problem, WorkFailure
-from builder.doctor import engine, programs, space, vsyscall
+from builder.doctor import containers, engine, programs, space, vsyscall
 from builder.doctor.advice import barred, before_build, death, kernels
 from builder.doctor.model import State, VsyscallProbe
 from builder.doctor.needs import System, needs_of
@@ -35,7 +35,8 @@ def explained(code: int, release: str, system: System | None, shape: Shape) -> P
 
 
 def _kernels() -> dict[Shape, VsyscallProbe]:
-    return kernels(vsyscall.probe(), engine.probe(), programs.apptainer().path)
+    here = vsyscall.probe()
+    return kernels(here, containers.probe(engine.probe(), here), programs.apptainer().path)
 
 
 def build_problems(lock: Lock, store: Store, asked: Collection[Shape] | None) -> tuple[Problem, ...]:
@@ -53,7 +54,7 @@ def build_problems(lock: Lock, store: Store, asked: Collection[Shape] | None) ->
     found = before_build(
         needs,
         asked,
-        kernels(vsyscall.probe(), answers, "")["oci"],
+        containers.probe(answers, vsyscall.probe()),
         space.probe(store.path),
         space.probe_engine(answers),
     )

@@ -84,19 +84,22 @@ def listed_mode(maps: str, command_line: str) -> Vsyscall:
 
 
 def judged(listed: Vsyscall, code: int) -> VsyscallProbe:
-    """Judge by what became of the program, an exit code; what is listed only names the mode."""
+    """Judge by what became of the program, an exit code; what is listed, where it is known, only names the mode."""
     if code == SEGFAULT:
         return VsyscallProbe(
             state=State.MISSING, found="vsyscall=none: a program that calls the page dies", cure=cure(), mode="none"
         )
     if code != 0:
-        return _unknown(f"the program that tries it ended with {code}")
-    if listed in {"none", "unknown"}:
+        return unknown(f"the program that tries it ended with {code}")
+    if listed == "unknown":
+        return VsyscallProbe(state=State.OK, found="a call works", mode="emulate")
+    if listed == "none":
         return VsyscallProbe(state=State.OK, found="a call works, though no page is listed", mode="emulate")
     return VsyscallProbe(state=State.OK, found=f"vsyscall={listed}: a call works", mode=listed)
 
 
-def _unknown(reason: str) -> VsyscallProbe:
+def unknown(reason: str) -> VsyscallProbe:
+    """Say that nothing is known, and why."""
     return VsyscallProbe(state=State.UNKNOWN, found=reason, cure=cure(), mode="unknown")
 
 
@@ -104,12 +107,12 @@ def probe() -> VsyscallProbe:
     """Run the program on this host and judge; it is written to memory, so that no folder must allow programs."""
     machine = os.uname().machine
     if machine != "x86_64":
-        return _unknown(f"this host is {machine}, and only x86_64 has it")
+        return unknown(f"this host is {machine}, and only x86_64 has it")
     try:
         listed = listed_mode(MAPS.read_text("ascii", "replace"), COMMAND_LINE.read_text("ascii", "replace"))
         code = _exit_code()
     except (OSError, subprocess.TimeoutExpired) as error:
-        return _unknown(f"it could not be tried: {error}")
+        return unknown(f"it could not be tried: {error}")
     return judged(listed, code)
 
 

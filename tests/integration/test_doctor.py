@@ -11,8 +11,11 @@ import msgspec
 import pytest
 
 from builder.core.digest import Digest
-from builder.doctor.model import State
+from builder.doctor import containers, vsyscall
+from builder.doctor.model import EngineProbe, State
 from builder.doctor.vsyscall import probe, program
+from builder.engine.engine import OWNER, Engine
+from builder.engine.owner import own_name
 from builder.lock import file as lock_file
 from builder.lock.model import LOCK_VERSION, Blob, Lock
 from builder.recipe.model import Os, Package, Recipe, Release, RpmRepository, RpmSource
@@ -74,6 +77,16 @@ def test_the_program_lives_or_dies_by_what_the_kernel_was_booted_with(mode: str,
     console = ran.stdout.decode("ascii", "replace")
     assert f"Attempted to kill init! exitcode={code}" in console, console
     assert ("vsyscall attempted with vsyscall=none" in console) == (mode == "none")
+
+
+def test_an_engine_on_another_kernel_is_asked_by_a_container(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = EngineProbe(state=State.OK, found="", kernel="another")
+    before = {image["Id"] for image in engine.client.api.images(all=True)}
+    assert containers.probe(elsewhere, probe()).state is probe().state
+    monkeypatch.setattr(vsyscall, "program", lambda: program(NOWHERE))
+    assert containers.probe(elsewhere, probe()).mode == "none"
+    own = engine.client.api.images(filters={"label": f"{OWNER}={own_name()}"})
+    assert [image for image in own if image["Id"] not in before] == [], "nothing is left"
 
 
 # -- hosts --------------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def space(free: int | None) -> SpaceProbe:
 
 
 def a_host(**changes: Any) -> Host:
-    """A host on which all is well, but for what is given."""
+    """A host on which all is well, but for what is given. Of an engine elsewhere nothing is known."""
     probes: dict[str, Any] = {
         "engine": ENGINE,
         "apptainer": APPTAINER,
@@ -62,7 +62,9 @@ def a_host(**changes: Any) -> Host:
         "rpm": RpmProbe(state=State.OK, found="rpm 4.20", version="4.20"),
         "clock": ClockProbe(state=State.OK, found="2026-12-01T00:00:00Z", now=1796083200),
     }
-    return Host(**(probes | changes))
+    found = probes | changes
+    elsewhere = found["engine"].state is State.OK and not found["engine"].here
+    return Host(**({"engine_vsyscall": UNKNOWN if elsewhere else found["vsyscall"]} | found))
 
 
 def enterprise_linux(number: int) -> System:

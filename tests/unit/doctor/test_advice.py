@@ -107,6 +107,9 @@ def test_what_was_tried_here_says_nothing_of_an_engine_elsewhere() -> None:
     host = a_host(engine=ELSEWHERE)
     advice = advise(host, a_release(enterprise_linux(6)))
     assert routes(advice) == {"oci": "vm", "sif": "sif", "vm": "vm"}
+    assert (
+        routes(advise(a_host(engine=ELSEWHERE, engine_vsyscall=XONLY), a_release(enterprise_linux(6))))["oci"] == "oci"
+    )
     assert advise(host, a_release(enterprise_linux(7))).shapes[0].state is State.OK
 
 
@@ -115,7 +118,7 @@ def test_what_was_tried_here_says_nothing_of_an_engine_elsewhere() -> None:
 def test_run_bars_what_dies_and_explains_a_death_only_where_the_host_is_to_blame(mode: str, number: int | None) -> None:
     system = FOREIGN if number is None else enterprise_linux(number)
     doubted = mode in {"none", "unknown"}
-    modes = kernels(MODES[mode], ENGINE, "")
+    modes = kernels(MODES[mode], MODES[mode], "")
     assert set(barred(system, modes)) == ({"oci", "sif"} if doubted and number in {5, 6} else set())
     assert bool(death(system, modes["oci"])) == (doubted and number != 7)
     assert bool(death(None, modes["oci"])) == doubted, "an image without its lock"
@@ -124,13 +127,12 @@ def test_run_bars_what_dies_and_explains_a_death_only_where_the_host_is_to_blame
 def test_a_certain_death_is_told_as_certain() -> None:
     assert death(enterprise_linux(6), NONE) == "its programs die on this kernel, which has vsyscall=none"
     assert "programs of before 2011" in death(FOREIGN, NONE)
-    assert barred(enterprise_linux(6), kernels(UNKNOWN, ENGINE, ""))["oci"].endswith("(boss-builder doctor)")
+    assert barred(enterprise_linux(6), kernels(UNKNOWN, UNKNOWN, ""))["oci"].endswith("(boss-builder doctor)")
 
 
 def test_the_kernel_of_a_sif_is_the_hosts_where_apptainer_is() -> None:
-    assert kernels(XONLY, ELSEWHERE, "/usr/bin/apptainer")["sif"] is XONLY
-    assert kernels(XONLY, ELSEWHERE, "")["sif"].mode == "unknown"
-    assert kernels(XONLY, NO_ENGINE, "")["oci"] is XONLY
+    assert kernels(XONLY, NONE, "/usr/bin/apptainer") == {"oci": NONE, "sif": XONLY}
+    assert kernels(XONLY, NONE, "") == {"oci": NONE, "sif": NONE}
 
 
 # -- what starts images -------------------------------------------------------------------------------------------

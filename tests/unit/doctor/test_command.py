@@ -78,8 +78,8 @@ SCHEMA = {
         "host": {
             "type": "object",
             "required": [
-                "engine", "apptainer", "qemu", "kvm", "vsyscall", "cgroup", "nofile", "namespaces", "fuse",
-                "store_space", "engine_space", "memory", "rpm", "clock",
+                "engine", "apptainer", "qemu", "kvm", "vsyscall", "engine_vsyscall", "cgroup", "nofile", "namespaces",
+                "fuse", "store_space", "engine_space", "memory", "rpm", "clock",
             ],
             "additionalProperties": {
                 "type": "object",

@@ -9,10 +9,23 @@ from pathlib import Path
 import pytest
 
 from builder.boot.vm import accelerator
-from builder.doctor import cgroups, clock, descriptors, engine, fuse, kvm, memory, namespaces, programs, rpm, space
+from builder.doctor import (
+    cgroups,
+    clock,
+    containers,
+    descriptors,
+    engine,
+    fuse,
+    kvm,
+    memory,
+    namespaces,
+    programs,
+    rpm,
+    space,
+)
 from builder.doctor.host import examine
 from builder.doctor.model import Probe, State
-from tests.unit.doctor.hosts import ELSEWHERE, ENGINE, NO_ENGINE, NO_QEMU, QEMU
+from tests.unit.doctor.hosts import ELSEWHERE, ENGINE, NO_ENGINE, NO_QEMU, QEMU, XONLY
 
 NO_HOST = "tcp://127.0.0.1:1"
 """Where no engine listens. (A socket that is not there makes the SDK leave a descriptor open.)"""
@@ -175,6 +188,15 @@ def test_an_engine_that_does_not_answer_is_missing_with_a_cure(monkeypatch) -> N
     found = engine.probe()
     assert (found.state, found.found, found.here) == (State.MISSING, "no Docker Engine answers", False)
     assert "dockerd" in found.cure
+
+
+def test_where_the_engine_is_elsewhere_and_does_nothing_its_kernel_is_unknown(monkeypatch) -> None:
+    assert containers.probe(ENGINE, XONLY) is XONLY
+    assert containers.probe(NO_ENGINE, XONLY) is XONLY
+    monkeypatch.setenv("DOCKER_HOST", NO_HOST)
+    found = containers.probe(ELSEWHERE, XONLY)
+    assert (found.state, found.mode) == (State.UNKNOWN, "unknown")
+    assert found.found == "it could not be tried in a container: no Docker Engine answers"
 
 
 @pytest.fixture
