@@ -23,13 +23,13 @@ import pytest
 from builder.core.errors import HostFailure
 from builder.core.progress import NoProgress
 from builder.engine.engine import Engine
+from builder.freeze.primary import is_readable
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
 from builder.rebuild.evidence import Shelf
 from builder.rebuild.model import Answer, State, in_order
 from builder.rebuild.taxonomy import Cause, Stage
 from builder.rebuild.upstream import Manners, Upstream, ask_upstream
-from builder.rebuild.upstream.primary import is_readable
 from builder.store.store import Store
 from builder.toolbox.toolbox import open_toolbox
 from example.upstream.programs import run

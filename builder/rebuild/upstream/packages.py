@@ -9,11 +9,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from requests.utils import requote_uri
 
 from builder.freeze.download import Checksum
+from builder.freeze.primary import Listed
 from builder.freeze.resolving import Closure, Resolved, Unresolved, wanted_packages
 from builder.lock.model import Lock, RpmPackage
 from builder.rebuild.taxonomy import Cause
 from builder.rebuild.upstream.notes import Notes
-from builder.rebuild.upstream.primary import Listed, Listing
+from builder.rebuild.upstream.primary import Listing
 
 REFUSAL = 400
 """Letters of dnf's refusal that a message shows; the evidence has all of it."""

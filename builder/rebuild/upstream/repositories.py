@@ -11,6 +11,7 @@ from builder.core.errors import InputFailure
 from builder.core.progress import Progress
 from builder.freeze.download import ALGORITHMS, Checksum, Wanted
 from builder.freeze.metadata import Contents, Part, parse
+from builder.freeze.primary import is_readable
 from builder.freeze.resolving import Asked, asked_repositories
 from builder.freeze.staging import Staging
 from builder.lock.model import Lock, Repository
@@ -18,7 +19,7 @@ from builder.rebuild.taxonomy import Cause
 from builder.rebuild.upstream.client import SMALL, Ask, Client, Reply
 from builder.rebuild.upstream.frozen import Frozen
 from builder.rebuild.upstream.notes import Notes
-from builder.rebuild.upstream.primary import Listing, is_readable, read_primary
+from builder.rebuild.upstream.primary import Listing, read_primary
 from builder.rebuild.upstream.validators import Validators, question
 from builder.store.store import Store
 

@@ -1,7 +1,6 @@
 """The SBOM is CycloneDX, names everything that is in an image, and is the same on every day."""
 
 import gzip
-import io
 import json
 from typing import Any
 
@@ -9,12 +8,10 @@ import msgspec
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from hypothesis import given
-from hypothesis import strategies as st
 from packageurl import PackageURL
 
 from builder.audit.sbom import components, sbom
-from builder.audit.statements.licenses import licenses, parse, pieces
+from builder.audit.statements.licenses import licenses
 from builder.audit.statements.material import gather
 from builder.core.digest import Digest
 from builder.core.errors import WorkFailure
@@ -128,50 +125,23 @@ def with_primary(release: SignedSite, data: bytes, name: str = "0a-primary.xml.g
     return msgspec.structs.replace(release.site.lock, frozen_repository={name: blob(release.store, data)})
 
 
-def test_licences_are_found_by_the_digest_of_the_package():
+def test_licences_are_found_by_the_digest_of_the_package(release):
     digest = str(Digest.of(b"package"))
-    assert parse([primary({digest: "LGPLv2+"})]) == {digest: "LGPLv2+"}
+    data = gzip.compress(primary({digest: "LGPLv2+"}))
+    assert licenses(release.store, with_primary(release, data)) == {digest: "LGPLv2+"}
 
 
-@given(st.integers(min_value=1, max_value=40))
-def test_a_list_may_come_in_any_pieces(size):
-    expected = {str(Digest.of(bytes([n]))): f"L{n} &amp; more" for n in range(3)}
-    data = primary(expected)
-    found = parse(data[at : at + size] for at in range(0, len(data), size))
-    assert found == {digest: text.replace("&amp;", "&") for digest, text in expected.items()}
-
-
-def test_a_package_without_licence_or_with_another_digest_has_none():
+def test_a_package_without_licence_or_with_another_digest_has_none(release):
     text = primary({str(Digest.of(b"a")): ""}).replace(b"</metadata>", b"")
     text += b'<package><checksum type="sha1">00</checksum><format><rpm:license>X</rpm:license></format></package>'
-    assert parse([text + b"</metadata>"]) == {}
+    assert licenses(release.store, with_primary(release, gzip.compress(text + b"</metadata>"))) == {}
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"<other/>", b"<metadata/>", b'<!DOCTYPE x [<!ENTITY a "b">]><metadata/>', b"<metadata", b"\xff\xfe<"],
-)
+@pytest.mark.parametrize("data", [b"", b"plain", gzip.compress(b""), gzip.compress(b"<other/>")])
 def test_what_is_no_list_is_refused(release, data):
-    with pytest.raises(WorkFailure, match="is no list of packages"):
-        licenses(release.store, with_primary(release, gzip.compress(data)))
-
-
-@pytest.mark.parametrize("data", [b"", b"\x1f\x8b", b"plain", gzip.compress(primary({}))[:-9]])
-def test_what_can_not_be_unpacked_is_refused(release, data):
-    with pytest.raises(WorkFailure, match="is no list of packages"):
+    with pytest.raises(WorkFailure, match="the list of the frozen repository is damaged: 0a-primary"):
         licenses(release.store, with_primary(release, data))
-
-
-def test_a_list_that_unpacks_to_too_much_is_refused():
-    with pytest.raises(ValueError, match="longer than 4 bytes"):
-        list(pieces(io.BytesIO(b"12345"), limit=4))
-    assert list(pieces(io.BytesIO(b"1234"), limit=4)) == [b"1234"]
 
 
 def test_a_list_that_is_packed_in_another_way_gives_no_licences(release):
     assert licenses(release.store, with_primary(release, b"zstd", "0a-primary.xml.zst")) == {}
-
-
-def test_a_long_licence_is_cut():
-    digest = str(Digest.of(b"package"))
-    assert len(parse([primary({digest: "x" * (1 << 20)})])[digest]) == 4096

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.freeze.download import Checksum
+from builder.freeze.primary import Listed
 from builder.freeze.resolving import Closure, Resolved, Unresolved
 from builder.lock.model import Blob, RpmPackage, Signature, Verdict
 from builder.rebuild.evidence import Shelf
@@ -12,7 +13,6 @@ from builder.rebuild.taxonomy import Cause
 from builder.rebuild.upstream.every_package import location_of
 from builder.rebuild.upstream.notes import Notes
 from builder.rebuild.upstream.packages import compare_closures, listing_of, look_up, note_refusals
-from builder.rebuild.upstream.primary import Listed
 from builder.store.store import Store
 
 
