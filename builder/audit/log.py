@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -36,6 +37,8 @@ HEAD = "head.json"
 LOCK = ".lock"
 HEADS = "heads"
 """The folder of signed heads."""
+NEVER = ".none"
+"""The name of a folder that is never there."""
 AGENT = f"boss-builder {__version__}"
 NOTHING = Digest.of(b"")
 """What the first event names as the line before it."""
@@ -145,16 +148,35 @@ def read(store: Path) -> State:
 
 @contextmanager
 def reading(store: Path) -> Iterator[Path]:
-    """Keep others from writing a store's audit folder meanwhile; gives the folder. Raises OSError."""
+    """Keep others from writing a store's audit folder meanwhile; gives the folder. Raises OSError.
+
+    Where nothing was written yet it gives a folder that is not there, so that what the first writer does meanwhile is
+    not seen half.
+    """
     folder = folder_of(store)
-    try:
-        lock = (folder / LOCK).open("rb")
-    except FileNotFoundError:  # nobody has written yet, or it is a copy without it
+    lock = _lock(folder)
+    if lock is None and not _is_begun(folder):
+        yield folder / NEVER
+        return
+    lock = lock or _lock(folder)  # its first writer makes the lock before all else
+    if lock is None:  # a copy without it
         yield folder
         return
     with lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield folder
+
+
+def _lock(folder: Path) -> BinaryIO | None:
+    try:
+        return (folder / LOCK).open("rb")
+    except FileNotFoundError:
+        return None
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether there is a log, or anything that an audit or a signature leaves beside it."""
+    return any(folder.glob("*.json*")) or (folder / HEADS).is_dir()
 
 
 def read_locked(folder: Path) -> State:

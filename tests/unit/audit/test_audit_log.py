@@ -275,6 +275,25 @@ def test_a_killed_process_never_leaves_a_log_that_looks_forged(store):
         assert (state.problems, state.notes) == ((), ())
 
 
+@pytest.mark.parametrize("has_list", [False, True], ids=["no folder", "a list of signers alone"])
+def test_who_reads_before_the_first_writer_does_not_see_half_of_what_it_writes(store, has_list):
+    if has_list:
+        (store / "audit").mkdir()
+        (store / "audit/allowed_signers").write_text("")
+    with log.reading(store) as folder:
+        logged(store)
+        assert log.read_locked(folder) == log.NEW
+    assert log.read(store).head.count == 5
+
+
+def test_a_copy_without_the_lock_is_read(store):
+    logged(store)
+    (store / "audit/.lock").unlink()
+    assert (log.read(store).head.count, log.read(store).problems) == (5, ())
+    (store / "audit/log.jsonl").unlink()
+    assert codes(log.read(store)) == {Code.LOG_CUT}
+
+
 def append_many(store: Path) -> None:
     for number in range(20):
         log.append(store, happening(number), now=NOW)
