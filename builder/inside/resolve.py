@@ -22,6 +22,7 @@ import dnf.module.module_base
 import dnf.subject
 import hawkey
 
+from builder.inside.groups import Groups, read_groups
 from builder.inside.program import RefusedError, serve
 
 GROUPS = ("os", "boss", "vm")
@@ -74,7 +75,6 @@ def _opened(request: dict[str, Any], group: str, platform: str = "") -> dnf.Base
         base.repos.add(repo)
     try:
         base.fill_sack(load_system_repo=False)
-        base.read_comps(arch_filter=True)
     except dnf.exceptions.RepoError as error:
         raise RefusedError((f"dnf can not read the repository: {error}", "is its metadata complete?")) from error
     return base
@@ -137,8 +137,34 @@ def _exact(base: dnf.Base, spec: str, native: str) -> str:
     return exact if len(found(spec)) > 1 and found(exact) == {native} else spec
 
 
-def _mark(base: dnf.Base, group: str, specs: list[str], below: Packages, native: str) -> None:
-    said = {_exact(base, spec, native): spec for spec in specs}
+def _is_group(spec: str) -> bool:
+    """Whether a spec names a group; `@NAME:STREAM` is a module, which dnf itself knows."""
+    return spec.startswith("@") and ":" not in spec
+
+
+def _spelled_out(base: dnf.Base, groups: Groups, group: str, specs: list[str]) -> dict[str, str]:
+    """Give the packages of groups in their place, each with the spec that it comes from.
+
+    A package of a group that no repository has is passed over, as dnf does.
+    """
+    refused: list[dict[str, Any]] = []
+    said: dict[str, str] = {}
+    for item, spec in enumerate(specs):
+        members = groups.members(spec) if _is_group(spec) else [spec]
+        if not members:
+            message = f"no repository has the group {spec!r}"
+            hint = "correct `packages`, or name the packages themselves"
+            refused.append({"group": group, "item": item, "message": message, "hint": hint})
+        for name in members:
+            if name == spec or base.sack.query().available().filter(name=name):
+                said.setdefault(name, spec)
+    if refused:
+        raise _UnresolvedError(*refused)
+    return said
+
+
+def _mark(base: dnf.Base, group: str, specs: list[str], said: dict[str, str], below: Packages) -> None:
+    """Mark what is to be installed: `said` are the packages, each with the spec that it comes from."""
     try:
         base.install_specs([*sorted(below), *said], strict=True)
     except dnf.exceptions.MarkingErrors as error:
@@ -213,13 +239,19 @@ def resolve(request: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Packages] = {}
     below: Packages = {}
     refused: list[dict[str, Any]] = []
+    try:
+        groups = read_groups(Path(repository["folder"]) for repository in request["repositories"])
+    except ValueError as error:
+        raise RefusedError((str(error), "is the repository's metadata complete?")) from error
     for group in GROUPS:
         if not request[group]:
             continue
         base = _base(request, group, below)
         try:
             _enable(base, group, request["modules"])
-            _mark(base, group, request[group], below, request["architecture"])
+            spelled = _spelled_out(base, groups, group, request[group])
+            said = {_exact(base, name, request["architecture"]): spec for name, spec in spelled.items()}
+            _mark(base, group, request[group], said, below)
             if not refused:
                 found[group] = _added(base, group, below)
                 below = below | found[group]
