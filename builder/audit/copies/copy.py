@@ -15,13 +15,15 @@ from builder.audit.copies.origin import keep_origin
 from builder.audit.copies.place import key_of
 from builder.audit.copies.select import selected, shared
 from builder.audit.copies.source import Note, Source, checked_pieces, index_of, no_note, read_document
-from builder.audit.copies.untrusted import Untrue
+from builder.audit.copies.untrusted import Untrue, check_depth
 from builder.core.errors import InputFailure, Problem, WorkFailure
 from builder.core.progress import Progress, Task
 from builder.store import oci
 from builder.store.garbage import Reach, manifest_of, reach
 
 Done = Callable[[int], None]
+BLOCK = 4096
+"""Bytes that a file system gives at once."""
 
 
 class Target(Protocol):
@@ -36,6 +38,9 @@ class Target(Protocol):
 
     def index(self) -> oci.Index:
         """Read what it holds."""
+
+    def check_room(self, size: int) -> None:
+        """Raise SpaceFailure where it is known that so many bytes find no room."""
 
     def has(self, digest: str, size: int) -> bool:
         """Whether it has a blob of this size."""
@@ -131,21 +136,20 @@ def gather(
         more = shared(index, (*found.blobs, *found.manifests), lambda d: _names(source, d))
         chosen = (*chosen, *(d for d in more if d not in chosen))
         found = _reach(source, chosen)
+    lacking = _lacking(found, target, progress, thorough=thorough)
+    target.check_room(
+        sum(_room(source, digest, size) for wanted in lacking.values() for digest, size in wanted.items())
+    )
     failed: dict[str, Problem] = dict(found.problems)
-    copied = copied_size = present = 0
-    for kind, wanted in (("blobs", found.blobs), ("manifests", found.manifests)):
-        has = target.has if kind == "blobs" else target.has_manifest
+    copied = copied_size = 0
+    present = len(found.blobs) + len(found.manifests) - sum(map(len, lacking.values()))
+    for kind, wanted in lacking.items():
         intact = target.intact if kind == "blobs" else target.intact_manifest
         put = target.put if kind == "blobs" else target.put_manifest
-        lacking = {digest: size for digest, size in wanted.items() if not has(digest, size)}
-        if thorough and (there := {digest: size for digest, size in wanted.items() if digest not in lacking}):
-            with progress.task(f"check {len(there)} {kind} that are in {target.name}", sum(there.values())) as task:
-                lacking |= {digest: size for digest, size in there.items() if not intact(digest, task.advance)}
-        present += len(wanted) - len(lacking)
-        if not lacking:
+        if not wanted:
             continue
-        with progress.task(f"copy {len(lacking)} {kind} to {target.name}", 2 * sum(lacking.values())) as task:
-            for digest, size in lacking.items():
+        with progress.task(f"copy {len(wanted)} {kind} to {target.name}", 2 * sum(wanted.values())) as task:
+            for digest, size in wanted.items():
                 if any(needed in failed for needed in found.needs.get(digest, ())):
                     continue  # a manifest whose blobs have not all come
                 try:
@@ -161,6 +165,28 @@ def gather(
     return Gathered(whole, found.needs, (*failed.values(), *broken), copied, copied_size, present)
 
 
+def _lacking(found: Reach, target: Target, progress: Progress, *, thorough: bool) -> dict[str, dict[str, int]]:
+    """Give what the target lacks, blobs before manifests; with `thorough` also what it has damaged. Sizes in bytes."""
+    lacking: dict[str, dict[str, int]] = {}
+    for kind, wanted in (("blobs", found.blobs), ("manifests", found.manifests)):
+        has = target.has if kind == "blobs" else target.has_manifest
+        intact = target.intact if kind == "blobs" else target.intact_manifest
+        lacking[kind] = {digest: size for digest, size in wanted.items() if not has(digest, size)}
+        if thorough and (there := {digest: size for digest, size in wanted.items() if digest not in lacking[kind]}):
+            with progress.task(f"check {len(there)} {kind} that are in {target.name}", sum(there.values())) as task:
+                lacking[kind] |= {digest: size for digest, size in there.items() if not intact(digest, task.advance)}
+    return lacking
+
+
+def _room(source: Source, digest: str, size: int) -> int:
+    """Bytes that a blob takes on a disk, where it comes at all: a source that lies about its size is told later."""
+    try:
+        there = source.size(digest)
+    except Untrue:
+        return 0
+    return -(-min(size, there or 0) // BLOCK) * BLOCK
+
+
 def _read_back(name: str, digest: str, intact: Callable[[str, Done], bool], task: Task) -> None:
     if not intact(digest, task.advance):
         raise WorkFailure(
@@ -170,7 +196,13 @@ def _read_back(name: str, digest: str, intact: Callable[[str, Done], bool], task
 
 
 def _reach(source: Source, heads: Iterable[oci.Descriptor]) -> Reach:
-    return reach(heads, lambda digest, limit: read_document(source, digest, limit), source.size)
+    def read(digest: str, limit: int) -> bytes:
+        document = read_document(source, digest, limit)
+        if document.lstrip()[:1] == b"{":
+            check_depth(document, digest)
+        return document
+
+    return reach(heads, read, source.size)
 
 
 def _names(source: Source, descriptor: oci.Descriptor) -> tuple[str, ...]:

@@ -59,8 +59,7 @@ def check_room(path: Path, size: int, what: str) -> None:
     free = free_room(path)
     if size > free:
         raise SpaceFailure(
-            f"no space is left in {path} for all of it: {what} needs {amount_text(size)}, and {amount_text(free)} are "
-            "free",
+            f"no space is left in {path} for all of it: {what} needs {amount_text(size)}, {amount_text(free)} are free",
             hint="make room, or name a place on another disk; nothing was copied",
         )
 
@@ -181,6 +180,10 @@ class Folder:
     def index(self) -> oci.Index:
         """Read what it holds. Raises InputFailure where its index is damaged."""
         return self.store.index()
+
+    def check_room(self, size: int) -> None:
+        """Raise SpaceFailure where so many bytes find no room."""
+        check_room(self.store.path, size, "the copy")
 
     def has(self, digest: str, size: int) -> bool:
         """Whether it has a blob of this size."""

@@ -19,6 +19,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
+from builder.audit.copies.patience import Patience
 from builder.audit.copies.untrusted import Untrue, decode
 from builder.core import documents
 from builder.core.digest import CHUNK, Digest
@@ -40,9 +41,14 @@ PATIENCE = 60.0
 """Seconds that an answer may take in any case."""
 SLOWEST = 64 << 10
 """Bytes in a second that a registry must give beyond that, on average."""
+TAG_ROUNDS = 60
+"""How often PATIENCE a list of tags may take, and so long again all that they name: an hour."""
+REDIRECTS = 5
 ATTEMPTS = 3
 ANSWER_LIMIT = 1 << 20
 TAGS_LIMIT = 100_000
+BROKEN = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+"""What a connection raises that ends before the answer does."""
 AWAY = {429, 500, 502, 503, 504}
 """Statuses that may be over when it is tried again."""
 
@@ -97,6 +103,14 @@ def tag_of(reference: str) -> str:
     return f"{spelled}.{Digest.of(reference.encode()).hex[:12]}"
 
 
+class _Session(requests.Session):
+    """Follows no redirection: on the way it would read the body of each, which may have no end."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - its caller's signature
+        """Give nothing to follow."""
+        return
+
+
 class Registry:
     """A repository of a registry, to read from."""
 
@@ -104,8 +118,9 @@ class Registry:
         """Talk to a registry; nothing is asked yet."""
         self.address = address
         self._top = f"{address.base}/v2/{address.name}"
-        self._session = requests.Session()
-        self._session.max_redirects = 5
+        self._session = _Session()
+        self._patience = Patience(TIMEOUT[1])
+        self._patience.guard(self._session)
         self._session.headers["User-Agent"] = "boss-builder"
         self._session.headers["Accept-Encoding"] = "identity"
         if _is_here(urlsplit(address.base).hostname or ""):
@@ -166,7 +181,7 @@ class Registry:
 
         Raises Untrue past the limit (bytes), WorkFailure where the registry does not answer, or is too slow.
         """
-        deadline = time.monotonic() + PATIENCE + limit / SLOWEST
+        deadline = _deadline(limit)
         at = 0
         for attempt in range(1, ATTEMPTS + 1):
             headers = {"Accept": ACCEPT} | ({"Range": f"bytes={at}-"} if at else {})
@@ -176,7 +191,7 @@ class Registry:
                     raise Untrue(f"{reference} is missing from {self.name}")
                 skip = at if answer.status_code == http.client.OK else 0
                 try:
-                    for piece in _raw(answer, deadline, self.name):
+                    for piece in self._raw(answer, deadline):
                         fresh = piece[skip:]
                         skip -= len(piece) - len(fresh)
                         at += len(fresh)
@@ -184,8 +199,8 @@ class Registry:
                             raise Untrue(f"{self.name} gives more than {limit} bytes for {reference}")
                         if fresh:
                             yield fresh
-                except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-                    if attempt == ATTEMPTS:
+                except BROKEN as error:
+                    if attempt == ATTEMPTS or time.monotonic() > deadline:
                         raise WorkFailure(f"{self.name} broke off {reference}: {error}", hint="run it again") from error
                 else:
                     return
@@ -208,17 +223,13 @@ class Registry:
         for attempt in range(1, ATTEMPTS + 1):
             if attempt > 1:
                 time.sleep(attempt - 1)
+            deadline = _deadline(len(data))
             try:
-                answer = self._session.request(
-                    method,
-                    url,
-                    headers=headers,
-                    data=data,
-                    stream=True,
-                    timeout=TIMEOUT,
-                    allow_redirects=method == "GET",
-                )
+                with self._patience.until(deadline):
+                    answer = self._follow(method, url, headers, data)
             except requests.RequestException as error:
+                if time.monotonic() > deadline:
+                    raise self._too_slow() from error
                 if attempt == ATTEMPTS:
                     raise WorkFailure(
                         f"{self.name} does not answer: {error}", hint="is it there, and is the address right?"
@@ -226,15 +237,62 @@ class Registry:
                 continue
             if answer.status_code in expected:
                 if not stream:
-                    _drain(answer, self.name)
+                    self._drain(answer, deadline)
                 return answer
-            said = _drain(answer, self.name)
+            said = self._drain(answer, deadline)
             if answer.status_code not in AWAY or attempt == ATTEMPTS:
                 raise WorkFailure(
                     f"{self.name} answered {answer.status_code} to {method} {urlsplit(url).path}",
                     hint=said[:500].decode("utf-8", "replace"),
                 )
         raise AssertionError
+
+    def _follow(self, method: str, url: str, headers: Mapping[str, str] | None, data: bytes) -> requests.Response:
+        """Send a request; what only reads is sent again to where an answer points, but not without end."""
+        for _ in range(REDIRECTS + 1):
+            answer = self._session.request(
+                method, url, headers=headers, data=data, stream=True, timeout=TIMEOUT, allow_redirects=False
+            )
+            if method not in {"GET", "HEAD"} or not answer.is_redirect:
+                return answer
+            answer.close()  # unread: its body may have no end
+            before, url = url, urljoin(answer.url, answer.headers["Location"])
+            schemes = urlsplit(before).scheme, urlsplit(url).scheme
+            if schemes not in {("http", "http"), ("http", "https"), ("https", "https")}:
+                raise Untrue(f"{self.name} points to a place that is not as safe as itself: {url[:200]}")
+        raise Untrue(f"{self.name} points from place to place, more than {REDIRECTS} times")
+
+    def _too_slow(self) -> WorkFailure:
+        return WorkFailure(f"{self.name} is too slow", hint="run it again: what has come whole is kept")
+
+    def _raw(self, answer: requests.Response, deadline: float) -> Iterator[bytes]:
+        """Give a body as it comes, not decoded. Raises WorkFailure past a deadline (monotonic seconds)."""
+        while True:
+            try:
+                with self._patience.until(deadline):
+                    piece = answer.raw.read1(CHUNK, decode_content=False)
+            except BROKEN as error:
+                if time.monotonic() > deadline:
+                    raise self._too_slow() from error
+                raise
+            if not piece:
+                return
+            if time.monotonic() > deadline:
+                raise self._too_slow()
+            yield piece
+
+    def _drain(self, answer: requests.Response, deadline: float) -> bytes:
+        """Read a short body. Raises Untrue where it is not short, WorkFailure where it does not come."""
+        data = bytearray()
+        with answer:
+            try:
+                for piece in self._raw(answer, deadline):
+                    data += piece
+                    if len(data) > ANSWER_LIMIT:
+                        raise Untrue(f"{self.name} answers without end")
+            except BROKEN as error:
+                raise WorkFailure(f"{self.name} broke off: {error}", hint="run it again") from error
+        return bytes(data)
 
     def elsewhere(self, answer: requests.Response) -> str:
         """Give the address that an answer names. Raises Untrue where it is on another host."""
@@ -248,7 +306,11 @@ class Registry:
     def _index_of_tags(self) -> oci.Index:
         """Describe what the tags name: a registry that others filled."""
         descriptors = []
-        for tag in sorted(self._tags() - {INDEX_TAG, LOOSE_TAG}):
+        tags = sorted(self._tags() - {INDEX_TAG, LOOSE_TAG})
+        deadline = time.monotonic() + TAG_ROUNDS * PATIENCE
+        for tag in tags:
+            if time.monotonic() > deadline:
+                raise self._too_slow()
             data = self.manifest_bytes(tag)
             if data is not None:
                 manifest = decode(data, oci.Manifest, f"{tag} of {self.name}")
@@ -268,12 +330,14 @@ class Registry:
     def _tags(self) -> set[str]:
         tags: set[str] = set()
         path = "tags/list?n=1000"
+        deadline = time.monotonic() + TAG_ROUNDS * PATIENCE
         while path:
+            if time.monotonic() > deadline:
+                raise self._too_slow()
             answer = self.ask("GET", path, expected=(200, 404), stream=True)
-            with answer:
-                if answer.status_code == http.client.NOT_FOUND:
-                    return tags
-                data = _read(answer, self.name)
+            data = self._drain(answer, _deadline(0))
+            if answer.status_code == http.client.NOT_FOUND:
+                return tags
             more = decode(data, dict[str, str | list[str] | None], f"the list of tags of {self.name}").get("tags") or []
             new = {tag for tag in more if TAG.fullmatch(tag)} - tags
             tags |= new
@@ -284,30 +348,6 @@ class Registry:
         return tags
 
 
-def _raw(answer: requests.Response, deadline: float, name: str) -> Iterator[bytes]:
-    """Give a body as it comes, not decoded. Raises WorkFailure past a deadline (monotonic seconds)."""
-    while True:
-        piece = answer.raw.read1(CHUNK, decode_content=False)
-        if not piece:
-            return
-        if time.monotonic() > deadline:
-            raise WorkFailure(f"{name} is too slow", hint="run it again: what has come whole is kept")
-        yield piece
-
-
-def _read(answer: requests.Response, name: str) -> bytes:
-    """Read a short body. Raises Untrue where it is not short, WorkFailure where it does not come."""
-    data = bytearray()
-    try:
-        for piece in _raw(answer, time.monotonic() + PATIENCE, name):
-            data += piece
-            if len(data) > ANSWER_LIMIT:
-                raise Untrue(f"{name} answers without end")
-    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-        raise WorkFailure(f"{name} broke off: {error}", hint="run it again") from error
-    return bytes(data)
-
-
-def _drain(answer: requests.Response, name: str) -> bytes:
-    with answer:
-        return _read(answer, name)
+def _deadline(size: int) -> float:
+    """Moment of the monotonic clock until which so many bytes must have gone over the line."""
+    return time.monotonic() + PATIENCE + size / SLOWEST

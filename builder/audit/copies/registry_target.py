@@ -44,6 +44,9 @@ class RegistryTarget:
         data = self._registry.manifest_bytes(INDEX_TAG)
         return oci.Index() if data is None else decode_index(data, f"the index of {self.name}")
 
+    def check_room(self, size: int) -> None:
+        """Nobody knows."""
+
     def has(self, digest: str, size: int) -> bool:
         """Whether it has a blob of this size."""
         self._loose[digest] = size

@@ -23,6 +23,9 @@ T = TypeVar("T")
 NAME_LIMIT = 1024
 """Bytes of a path in an archive."""
 LINE_LIMIT = 4096
+DEPTH = 100
+"""Brackets in brackets, of a document that anybody wrote."""
+TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -50,11 +53,38 @@ def checked_digest(digest: str) -> str:
 def decode(data: bytes, kind: type[T], what: str) -> T:
     """Decode a JSON document. Raises Untrue where it is none, of another shape, or nested too deeply."""
     try:
-        return documents.decode(data, kind)
+        value = documents.decode(data, kind)
     except RecursionError as error:
         raise Untrue(f"{what} is nested too deeply") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise Untrue(f"{what} is not what it should be: {error}") from error
+    if depth_of(data) > DEPTH:
+        raise Untrue(f"{what} is nested too deeply")
+    return value
+
+
+def depth_of(document: bytes) -> int:
+    """How deeply a valid JSON document is nested."""
+    if document.count(b"[") + document.count(b"{") <= DEPTH:
+        return 0
+    deepest = depth = 0
+    for token in TOKEN.finditer(document):
+        if (bracket := token[0]) in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif bracket in b"]}":
+            depth -= 1
+    return deepest
+
+
+def check_depth(document: bytes, what: str) -> None:
+    """Raise Untrue for JSON that is nested too deeply; what is no JSON passes."""
+    try:
+        decode(document, msgspec.Raw, what)
+    except Untrue as failure:
+        if isinstance(failure.__cause__, msgspec.DecodeError):
+            return
+        raise
 
 
 def decode_index(data: bytes, what: str) -> oci.Index:
