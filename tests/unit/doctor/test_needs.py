@@ -125,9 +125,12 @@ def test_without_a_lock_the_image_tells_the_system(store: Store, site: Site) -> 
     assert needs_of(RECIPE, None, store).system.glibc is None
 
 
-def test_an_image_with_a_damaged_lock_tells_nothing(store: Store, site: Site) -> None:
+@pytest.mark.parametrize("damaged", ["lock", "manifest"])
+def test_an_image_that_is_not_whole_tells_nothing(store: Store, site: Site, damaged: str) -> None:
     image = site.put_image("oci")
-    path = store.blob_path(store.put(lock_file.encode(site.lock)))
+    lock = str(store.put(lock_file.encode(site.lock)))
+    assert system_in_image(store, image) is not None
+    path = store.blob_path(lock if damaged == "lock" else image.digest)
     path.chmod(0o644)
     path.write_bytes(b"{}")
     assert system_in_image(store, image) is None
