@@ -37,6 +37,8 @@ HEAD = "head.json"
 LOCK = ".lock"
 HEADS = "heads"
 """The folder of signed heads."""
+ORIGIN = "origin-"
+"""What the names of other stores' logs begin with, which a copy keeps."""
 NEVER = ".none"
 """The name of a folder that is never there."""
 AGENT = f"boss-builder {__version__}"
@@ -175,8 +177,9 @@ def _lock(folder: Path) -> BinaryIO | None:
 
 
 def _is_begun(folder: Path) -> bool:
-    """Whether there is a log, or anything that an audit or a signature leaves beside it."""
-    return any(folder.glob("*.json*")) or (folder / HEADS).is_dir()
+    """Whether there is a log, or anything that an audit or a signature leaves beside it, as whoever writes does."""
+    others = (path for path in folder.glob("*.json*") if not path.name.startswith(ORIGIN))
+    return any(others) or (folder / HEADS).is_dir()
 
 
 def read_locked(folder: Path) -> State:

@@ -48,10 +48,10 @@ class SignedHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 @dataclass(frozen=True)
 class KeptHead:
-    """A head as it lies there: its file's name, and the bytes of the two files; None for one that is gone."""
+    """A head as it lies there: its file's name, its bytes, and those of its signature; None where that is gone."""
 
     name: str
-    data: bytes | None
+    data: bytes
     signature: bytes | None
 
     @property
@@ -82,36 +82,35 @@ def read(store: Path) -> Kept:
 
 def read_locked(folder: Path) -> Kept:
     """Read an audit folder while its lock is held; see `read`."""
-    names: set[str] = set()
-    strangers = []
     inner = folder / log.HEADS
-    for path in sorted(inner.iterdir()) if inner.is_dir() else ():
-        name = path.name.removesuffix(SUFFIX)
-        if NAME.fullmatch(name) and path.is_file() and not path.is_symlink():
-            names.add(name)
-        else:
-            code = Code.LEFTOVER if UNFINISHED.fullmatch(path.name) else Code.STRANGER
-            strangers.append(AuditProblem(code, place(path.name)))
-    heads = (KeptHead(name, _bytes(inner / name), _bytes(inner / f"{name}{SUFFIX}")) for name in names)
+    paths = sorted(inner.iterdir()) if inner.is_dir() else []
+    found = {path.name: _bytes(path) for path in paths if _is_known(path)}
+    heads = [KeptHead(name, data, found.get(name + SUFFIX)) for name, data in found.items() if NAME.fullmatch(name)]
+    known = {name for head in heads for name in (head.name, head.name + SUFFIX)}
+    strangers = []
+    for path in paths:
+        if path.name not in found or path.name not in known:  # a signature is written before what it is of
+            unfinished = path.name in found or UNFINISHED.fullmatch(path.name)
+            strangers.append(AuditProblem(Code.LEFTOVER if unfinished else Code.STRANGER, place(path.name)))
     return Kept(log.read_locked(folder), tuple(sorted(heads, key=_order)), tuple(strangers))
+
+
+def _is_known(path: Path) -> bool:
+    name = path.name.removesuffix(SUFFIX)
+    return bool(NAME.fullmatch(name)) and path.is_file() and not path.is_symlink()
 
 
 def _order(head: KeptHead) -> tuple[int, str]:
     return int(head.name.partition("-")[0]), head.name
 
 
-def _bytes(path: Path) -> bytes | None:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(LIMIT)
-    except FileNotFoundError:
-        return None
+def _bytes(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(LIMIT)
 
 
 def parsed(kept: KeptHead) -> SignedHead:
     """Read what a head says. Raises ValueError where it is none, or not that of its name."""
-    if kept.data is None:
-        raise ValueError("it is gone, and its signature is there")
     head = decoded(kept.data, SignedHead)
     if head.spelled != kept.data:
         raise ValueError("it is not spelled as it was written")
@@ -159,7 +158,6 @@ def examine(kept: Kept, allowed_signers: Path) -> FoundSignatures:
     keys = {signer.key.raw for signer in allowed.signers(allowed_signers)} if kept.heads else set()
     problems = [*kept.strangers]
     good: list[GoodHead] = []
-    longest = 0
     for one in kept.heads:
         try:
             head, key = parsed(one), _key(one)
@@ -167,14 +165,13 @@ def examine(kept: Kept, allowed_signers: Path) -> FoundSignatures:
         except ValueError as error:
             problems.append(AuditProblem(Code.SIGNED_HEAD_BAD, one.about, str(error)))
             continue
-        longest = max(longest, head.count)
         problems += found
         if not found:
             good.append(GoodHead(one.about, head.count, head.identity, key.fingerprint))
     missed = last_generation(kept.state.events)
-    if missed > longest:
+    if missed > max((_order(one)[0] for one in kept.heads), default=0):
         problems.append(AuditProblem(Code.SIGNED_HEAD_MISSING, f"line {missed}"))
-    objects = tuple(str(Digest.of(one.data)) for one in kept.heads if one.data is not None)
+    objects = tuple(str(Digest.of(one.data)) for one in kept.heads)
     return FoundSignatures(heads=tuple(good), problems=tuple(problems), objects=objects)
 
 

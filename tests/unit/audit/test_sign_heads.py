@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -189,7 +190,6 @@ BAD: dict[str, tuple[Change, str]] = {
     "spelled otherwise": (
         lambda r: head_file(r).write_bytes(head_file(r).read_bytes() + b"\n"), "not spelled as it was written"
     ),
-    "gone": (lambda r: head_file(r).unlink(), "it is gone"),
     "no signature": (lambda r: signature_file(r).unlink(), "it has no signature"),
     "no signature but text": (lambda r: signature_file(r).write_bytes(b"good"), "it is no signature of OpenSSH"),
     "a signature of something else": (other_signature, f"{WHO}, SHA256:"),
@@ -251,7 +251,44 @@ def test_a_head_that_is_gone_whole_is_told_until_a_later_one_is_there(release):
 def test_what_is_no_head_is_a_stranger_and_what_a_stopped_process_left_a_note(release):
     (folder(release) / "heads" / "x").write_text("x")
     (folder(release) / "heads" / f".{head_file(release).name}.0123456789ab.tmp").write_text("x")
-    assert codes(release) == [Code.LEFTOVER, Code.STRANGER]
+    shutil.copy(signature_file(release), folder(release) / "heads" / f"9-{release.key.public.short}.json.sig")
+    assert codes(release) == [Code.LEFTOVER, Code.LEFTOVER, Code.STRANGER]
+    found = of_log(release.store, None)[1]
+    assert [one.count for one in found.heads] == [2]
+
+
+def test_a_pipe_and_a_link_in_the_place_of_a_head_are_not_read(release, tmp_path):
+    signature_file(release).unlink()
+    os.mkfifo(signature_file(release))
+    assert codes(release) == [Code.STRANGER, Code.SIGNED_HEAD_BAD]
+    head_file(release).rename(tmp_path / "head")
+    head_file(release).symlink_to(tmp_path / "head")
+    assert codes(release) == [Code.STRANGER, Code.STRANGER, Code.SIGNED_HEAD_MISSING]
+
+
+def test_a_sign_that_was_stopped_between_the_event_and_the_head_leaves_no_damage(release):
+    """The signature is written first, then the head: whoever is killed between leaves the signature."""
+    vouched(release)
+    head_file(release, 4).unlink()
+    found = of_log(release.store, None)[1]
+    assert [(one.code, one.is_note) for one in found.problems] == [
+        (Code.LEFTOVER, True), (Code.SIGNED_HEAD_MISSING, True)
+    ]  # fmt: skip
+    vouched(release)
+    assert codes(release) == [Code.LEFTOVER]
+
+
+def test_every_flipped_bit_of_a_head_is_found(release):
+    path = head_file(release)
+    data = path.read_bytes()
+    missed = []
+    for at in range(0, len(data), 5):
+        changed = bytearray(data)
+        changed[at] ^= 1
+        path.write_bytes(changed)
+        if Code.SIGNED_HEAD_BAD not in codes(release):
+            missed.append(at)
+    assert missed == []
 
 
 def test_a_log_that_can_not_be_written_does_not_unsign_the_release(release):
