@@ -175,7 +175,7 @@ def stored_of(release: str, lock: Lock | None, store: Store) -> Stored:
 
 
 def system_in_image(store: Store, image: oci.Descriptor) -> System | None:
-    """Say what is known of the system in an image, by the lock that it names; None where the store has not all of it."""
+    """Say what is known of the system in an image, by the lock that it names; None where not all of it is there."""
     try:
         digest = store.manifest(image).annotations.get(LOCK_ANNOTATION, "")
         lock = documents.decode(store.read(digest), Lock) if digest and store.has(digest) else None
