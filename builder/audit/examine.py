@@ -391,7 +391,7 @@ def _signatures_event(work: _Work) -> Happening:
         EventType.SIGNATURE_VALIDATION,
         f"signatures, receipts and statements of releases, signed heads of the log: {work.asked}",
         _worst(found.problems),
-        _outcome(found.problems) or f"{len(found.good)} signatures of releases, {len(found.heads)} heads of the log",
+        _outcome(found.problems) or f"signatures of releases: {len(found.good)}; heads of the log: {len(found.heads)}",
         objects=found.objects[:LINKED],
         facts={
             "signatures": len(found.good),
