@@ -183,15 +183,22 @@ class Store:
             yield stream
 
     def put(self, data: bytes) -> Digest:
-        """Store some bytes; a damaged blob of this name is replaced."""
+        """Store some bytes; a blob of this name that is damaged, or can not be read, is replaced."""
         digest = Digest.of(data)
-        if not self.has(digest, len(data)) or self.blob_path(digest).read_bytes() != data:
+        if not self._gives(digest, data):
             with self.workspace("put") as folder:
                 temporary = folder / digest.hex
                 with temporary.open("xb") as stream:
                     stream.write(data)
                 self._adopt(temporary, digest)
         return digest
+
+    def _gives(self, digest: str, data: bytes) -> bool:
+        """Whether a blob is there and can be read, and these are its bytes."""
+        try:
+            return self.has(digest, len(data)) and self.blob_path(digest).read_bytes() == data
+        except OSError:
+            return False
 
     def put_file(self, path: Path, expected: str | None = None) -> tuple[Digest, int]:
         """Move a file of a `workspace` (or kept folder) of this store into it; its digest is taken on the way.

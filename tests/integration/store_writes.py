@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from builder.core.errors import Failure
 from builder.core.files import as_failure
 from builder.store import oci
+from builder.store.garbage import DAY, find, remove
 from builder.store.store import Store
 from builder.store.verify import verify
 
@@ -27,6 +30,8 @@ def begin(path: Path) -> Store:
     store = Store(path)
     for name in BEFORE:
         store.put_manifest(artifact(store, b"shared", name.encode() * 300), name)
+    for number in range(3):
+        store.put(f"nothing refers to it: {number}".encode())
     return store
 
 
@@ -43,10 +48,30 @@ def work(path: Path) -> None:
     store.put_manifest(oci.Manifest(config=manifest.config, layers=(layer,)), BEFORE[1])
 
 
-def as_command(path: str) -> int:
-    """Do the work as a command does: failures become text and exit code, what is none of the host's is a traceback."""
+def collect(path: Path) -> None:
+    """Remove what nothing refers to, as on the day after tomorrow."""
+    remove(Store(path), DAY, time.time() + 2 * DAY)
+
+
+def garbage(store: Store) -> set[str]:
+    """What nothing refers to."""
+    return set(find(store, DAY, time.time() + 2 * DAY).blobs)
+
+
+def working(path: str) -> int:
+    """`work`, as a command."""
+    return _as_command(work, path)
+
+
+def collecting(path: str) -> int:
+    """`collect`, as a command."""
+    return _as_command(collect, path)
+
+
+def _as_command(do: Callable[[Path], None], path: str) -> int:
+    """Do as a command does: failures become text and exit code, what is none of the host's is a traceback."""
     try:
-        work(Path(path))
+        do(Path(path))
     except Failure as failure:
         return _said(failure)
     except OSError as error:

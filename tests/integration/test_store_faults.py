@@ -12,15 +12,18 @@ import pytest
 
 from builder.store.store import Store
 from tests.integration.forking import ROOT, Forking
-from tests.integration.store_writes import AFTER, begin, left_over, lost
+from tests.integration.store_writes import AFTER, begin, garbage, left_over, lost
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("store-faults")]
-WORK = "tests.integration.store_writes:as_command"
+WORK = "tests.integration.store_writes:working"
+COLLECT = "tests.integration.store_writes:collecting"
 POINTS = 400
 """More uses of any one call than the work has."""
-KILLS = ("openat", "write", "fsync", "rename", "fchmod", "rmdir", "/^unlink")
-CALLS = "openat read write fsync rename fchmod mkdir flock getdents64 /^unlink rmdir"
+KILLS = ("mkdir", "write", "fsync", "rename", "fchmod", "rmdir", "/^unlink")
+"""What changes something: a killed caller's other calls leave what the next of these would find."""
+CALLS = "openat read write fsync rename fchmod mkdir flock /^unlink rmdir"
 ERRORS = {"EIO": CALLS.split(), "ENOSPC": ["write", "fsync", "rename", "mkdir"]}
+REMOVING = ("read", "/^unlink", "fsync", "flock")
 FAULTS = [
     *(f"{call}:signal=KILL" for call in KILLS),
     *(f"{call}:error={error}" for error, calls in ERRORS.items() for call in calls),
@@ -75,6 +78,23 @@ def test_whatever_call_errs_or_is_the_last_the_store_verifies_and_the_next_run_f
         assert (references(store), left_over(store), lost(store, before)) == (finished, [], []), where
     else:
         pytest.fail("the work never ends")
+
+
+@pytest.mark.parametrize("fault", [*(f"{call}:{how}" for call in REMOVING for how in ("error=EIO", "signal=KILL"))])
+def test_whatever_call_of_a_collection_errs_or_is_its_last_it_removes_nothing_else(fault, forking, prepared, tmp_path):
+    before = references(prepared)
+    store = Store(tmp_path / "images")
+    for number in range(1, POINTS):
+        shutil.rmtree(store.path, ignore_errors=True)
+        shutil.copytree(prepared.path, store.path)
+        ran = forking.run(COLLECT, store.path, fault=f"{fault}:when={number}")
+        where = f"{fault}:when={number}: {ran}"
+        assert "Traceback" not in ran.said, where
+        assert (references(store), lost(store, before)) == (before, []), where
+        if not ran.faulted:
+            assert number > 1, "a collection has no such call"
+            break
+    assert (ran.code, garbage(store)) == (0, set())
 
 
 def test_all_blobs_are_on_the_disk_by_name_before_the_index_names_them_whoever_stored_them(prepared, tmp_path):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -203,6 +204,48 @@ def test_a_workspace_is_gone_at_its_end_and_a_killed_ones_with_the_next(store):
     process.stdout.close()
     with store.workspace("next"):
         assert not left[0].exists()
+
+
+def test_what_a_killed_writer_of_the_index_left_is_removed_by_the_next_writer(store):
+    store.put_manifest(artifact(store, b"one"), "release")
+    for left in (".index.json.0123456789ab.tmp", ".oci-layout.0123456789ab.tmp"):
+        (store.path / left).write_text("{")
+    (store.path / "mine.tmp").write_text("")
+    store.remove_reference("nosuch")
+    assert {path.name for path in store.path.iterdir()} == {
+        "blobs", "index.json", "oci-layout", "tmp", ".lock", "mine.tmp",
+    }  # fmt: skip
+
+
+def test_an_edit_tells_whether_it_changed_anything_and_what_it_raises_leaves_the_index_alone(store):
+    store.put_manifest(artifact(store, b"one"), "release")
+    data = (store.path / "index.json").read_bytes()
+
+    def refuse(kept):
+        raise WorkFailure(f"{len(kept)} are enough")
+
+    assert not store.edit_index(lambda kept: kept)
+    with pytest.raises(WorkFailure, match="1 are enough"):
+        store.edit_index(refuse)
+    assert (store.path / "index.json").read_bytes() == data
+    assert store.edit_index(lambda _: ())
+    assert store.references() == {}
+
+
+def test_a_blob_that_can_not_be_read_is_told_and_storing_it_again_heals_it(store, monkeypatch):
+    digest = store.put(b"content")
+    real = Path.open
+
+    def failing(self, *words, **more):
+        if self == store.blob_path(digest) and self.stat().st_ino == inode:
+            raise OSError(5, "Input/output error")
+        return real(self, *words, **more)
+
+    inode = store.blob_path(digest).stat().st_ino
+    monkeypatch.setattr(Path, "open", failing)
+    assert ["can not be read: Input/output error" in str(problem) for problem in verify(store)] == [True]
+    assert store.put(b"content") == digest
+    assert verify(store) == ()
 
 
 def test_kill_at_any_moment_leaves_a_store_that_verifies(store):
