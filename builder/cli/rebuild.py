@@ -20,6 +20,7 @@ from builder.cli.common import (
     toolbox_opener,
     variable_option,
 )
+from builder.cli.places import cvmfs_option, mirror_option, places_for
 from builder.core.errors import Failure, InputFailure
 from builder.store.shapes import SHAPES, Shape
 
@@ -63,6 +64,8 @@ from finding out."""
     "--report", type=click.Path(path_type=Path), default=None,
     help="Folder for the report: page, JSON, JUnit XML, text.  [default: reports/rebuild in the store]",
 )  # fmt: skip
+@mirror_option
+@cvmfs_option
 @variable_option
 @recipes_option
 @store_option
@@ -80,6 +83,8 @@ def command(
     time_limit: float,
     boot_limit: float | None,
     report: Path | None,
+    mirrors: tuple[str, ...],
+    cvmfs: Path | None,
     variables: tuple[str, ...],
     recipes: Path,
     store: Path | None,
@@ -110,6 +115,7 @@ def command(
         thorough=thorough,
         time_limit=time_limit,
         boot_limit=boot_limit,
+        places=places_for(mirrors, cvmfs),
     )
     runs = rebuild(named, opened, asked, toolbox_opener, progress_for(), jobs=jobs)
     histories = {run.release: read(opened, run.release) for run in runs}

@@ -6,7 +6,7 @@ import multiprocessing
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -16,6 +16,7 @@ from builder.core import documents
 from builder.core.digest import Digest
 from builder.core.errors import Failure
 from builder.core.progress import PlainProgress, Progress
+from builder.freeze.trees import Places
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
 from builder.rebuild.earlier import in_their_light
@@ -50,6 +51,8 @@ class Asked:
     thorough: bool = False
     time_limit: float = TIME_LIMIT
     boot_limit: float | None = None
+    places: Places = field(default_factory=Places)
+    """Where upstream is asked from this host."""
 
 
 def rebuild(
@@ -147,6 +150,7 @@ class _Work:
                 progress,
                 now=began.timestamp(),
                 thorough=asked.thorough,
+                places=asked.places,
                 validators=remembered_validators(self.store, lock.recipe.full_name),
             )
             seconds = {"upstream": round(time.monotonic() - started, 3)}

@@ -9,6 +9,7 @@ from builder.core.errors import Failure, InputFailure, WorkFailure
 from builder.core.progress import Progress
 from builder.freeze.resolving import Closure, lay_out, resolve
 from builder.freeze.staging import Staging
+from builder.freeze.trees import Places
 from builder.lock.model import Lock
 from builder.rebuild.evidence import Shelf
 from builder.rebuild.model import Finding, in_order
@@ -21,6 +22,7 @@ from builder.rebuild.upstream.notes import Notes
 from builder.rebuild.upstream.packages import compare_closures, listing_of, look_up, note_refusals
 from builder.rebuild.upstream.primary import Listing
 from builder.rebuild.upstream.repositories import Fetcher, Parts, Place, Today, places, read_listing, read_repository
+from builder.rebuild.upstream.trees import ask_for_trees
 from builder.rebuild.upstream.validators import MEDIA_TYPE, NAME, Validator, Validators, encode, learned
 from builder.store import oci
 from builder.store.store import Store
@@ -47,24 +49,28 @@ def ask_upstream(
     thorough: bool = False,
     validators: Validators | None = None,
     manners: Manners | None = None,
+    places: Places | None = None,
 ) -> Upstream:
     """Tell whether a release could still be built from upstream.
 
     Metadata, keys, archives and documents are asked for, by the tags that an earlier run remembered (`validators`)
     where there are some; packages are judged by metadata alone, and with `thorough` each is asked for its length too.
-    What was frozen from elsewhere than http (files beside the recipe, a database server) is not asked for.
+    Repositories of git are asked for their commits; mounts of CernVM-FS, for their revisions. What was frozen from
+    elsewhere (files beside the recipe, a database server) is not asked for. `places` tells what stands in for servers
+    here.
     Keys and signatures are judged at the time `now` (seconds since 1970) with the tools of today: `open_toolbox` is
     called with None. Validators and proofs go to the shelf, names beginning with `upstream/`.
 
     Findings are in the order of the stages. That something could not be found out is a finding too; raises WorkFailure
     where the disk fails.
     """
-    known = dict(validators or {})
+    known, here = dict(validators or {}), places or Places()
     notes = Notes(lock.recipe.full_name, shelf)
-    with store.workspace("upstream") as workspace, Client(manners or Manners()) as client:
+    with store.workspace("upstream") as workspace, Client(manners or Manners(), here.mirrors) as client:
         frozen, staging = Frozen(store, notes), Staging(store, workspace)
         asking = _Asking(lock, store, open_toolbox, progress, now, known, notes, client, staging, frozen)
         replies = asking.run(thorough=thorough)
+        ask_for_trees(lock, staging, here, notes, progress)
         learnt = learned(replies, known)
         shelf.keep(NAME, encode(learnt), MEDIA_TYPE)
         return Upstream(in_order(notes.findings), learnt, client.requests)

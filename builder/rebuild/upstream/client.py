@@ -25,6 +25,7 @@ from requests.utils import requote_uri
 from builder import __version__
 from builder.core.errors import WorkFailure
 from builder.core.progress import Task
+from builder.freeze.mirrors import Mirrors, file_of, is_file
 
 T = TypeVar("T")
 PIECE = 1 << 16
@@ -159,9 +160,10 @@ class _Session(requests.Session):
 class Client(AbstractContextManager["Client"]):
     """Asks many addresses, a few at a time, and counts the requests."""
 
-    def __init__(self, manners: Manners) -> None:
-        """Ask with these manners."""
+    def __init__(self, manners: Manners, mirrors: Mirrors | None = None) -> None:
+        """Ask with these manners; what `mirrors` cover is asked of them, and answered as by the original."""
         self._manners = manners
+        self._mirrors = mirrors or Mirrors()
         self._lock = threading.Lock()
         self._failures: dict[str, list[str]] = {}
         self._unreachable: dict[str, str] = {}
@@ -223,7 +225,7 @@ class Client(AbstractContextManager["Client"]):
     def _ask(self, ask: Ask, session: requests.Session) -> tuple[requests.Session, Reply]:
         """Ask in several tries; gives the session to use next, as one that hangs is left behind."""
         manners = self._manners
-        host = urlsplit(ask.url).netloc
+        shown, host = self._mirrors.shown(ask.url), urlsplit(self._mirrors.of(ask.url)).netloc
         limit = manners.whole + (ask.size or 0) / manners.slowest
         words = ""
         for attempt in range(manners.tries):
@@ -248,8 +250,8 @@ class Client(AbstractContextManager["Client"]):
                     break
             except _TroubleError as error:
                 reply = error.reply or Reply(ask)
-                return session, _with_trouble(reply, error.trouble, f"{ask.url}: {error}")
-        return session, _with_trouble(Reply(ask), Trouble.PASSING, f"{ask.url}: {words}")
+                return session, _with_trouble(reply, error.trouble, f"{shown}: {error}")
+        return session, _with_trouble(Reply(ask), Trouble.PASSING, f"{shown}: {words}")
 
     def _note_failure(self, host: str, words: str, *, whole_host: bool) -> None:
         with self._lock:
@@ -260,7 +262,10 @@ class Client(AbstractContextManager["Client"]):
 
     def _follow(self, ask: Ask, session: requests.Session) -> Reply:
         """Ask once and follow redirects; raises _PassingError and _TroubleError."""
-        url, moved_to, only_permanent = ask.url, "", True
+        url, moved_to = self._mirrors.of(ask.url), ""
+        if is_file(url):
+            return _look_at(ask, url)
+        only_permanent = url == ask.url  # where a mirror moves to is not where upstream moved to
         for _ in range(REDIRECTS + 1):
             with self._lock:
                 self.requests += 1
@@ -312,6 +317,22 @@ def _read(reply: Reply, answer: requests.Response) -> Reply:
     if length is not None and length > limit:
         raise _TroubleError(Trouble.TOO_LONG, f"it is longer than the {limit} bytes that are read", reply)
     return _received(reply, answer.iter_content(PIECE), limit)
+
+
+def _look_at(ask: Ask, address: str) -> Reply:
+    """Answer from a file of this host, which stands in for upstream."""
+    try:
+        path = file_of(address)
+        with path.open("rb") as stream:
+            reply = Reply(ask, HTTPStatus.OK, length=path.stat().st_size)
+            if ask.method == "HEAD" or ask.body == "none" or (ask.size is not None and reply.length != ask.size):
+                return reply
+            limit = ask.limit if ask.size is None else ask.size
+            return _received(reply, iter(lambda: stream.read(PIECE), b""), limit)
+    except OSError as error:
+        raise _TroubleError(Trouble.GONE, f"it can not be read: {error.strerror}", Reply(ask)) from error
+    except WorkFailure as failure:
+        raise _TroubleError(Trouble.GONE, failure.problems[0].message, Reply(ask)) from failure
 
 
 def _received(reply: Reply, pieces: Iterator[bytes], limit: int) -> Reply:

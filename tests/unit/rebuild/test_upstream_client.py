@@ -15,6 +15,7 @@ import requests
 
 from builder.core.digest import Digest
 from builder.core.progress import NoProgress
+from builder.freeze.mirrors import read_mirrors
 from builder.rebuild.taxonomy import Cause, Severity
 from builder.rebuild.upstream.client import Ask, Client, Manners, Trouble, causes, trouble_of, trouble_of_status
 from builder.rebuild.upstream.notes import CAUSES
@@ -38,6 +39,48 @@ def vault(tmp_path):
     (tmp_path / "served" / "other").write_bytes(DATA)
     with Vault(tmp_path / "served") as vault:
         yield vault
+
+
+def through(mirror):
+    """Give a client for which another place stands in for upstream."""
+    return Client(Manners(**SWIFT, pause=lambda _: None), read_mirrors([f"http://upstream.example/a={mirror}"], {}))
+
+
+URL = "http://upstream.example/a"
+
+
+def test_a_mirror_is_asked_and_answers_as_upstream(vault, tmp_path):
+    for mirror in (vault.url, tmp_path / "served"):
+        with through(mirror) as client:
+            reply = ask(client, Ask(f"{URL}/file"))
+            assert (reply.trouble, reply.body, reply.sha256) == (None, DATA, Digest.of(DATA))
+            looked = ask(client, Ask(f"{URL}/file", method="HEAD", size=len(DATA)))
+            assert (looked.trouble, looked.length, looked.sha256) == (None, len(DATA), "")
+            other = ask(client, Ask(f"{URL}/file", size=5, body="digest"))
+            assert (other.trouble, other.sha256, other.length) == (None, "", len(DATA))
+
+
+@pytest.mark.parametrize("name", ["nothing", "", "%2e%2e/served/file"], ids=["missing", "a folder", "climbs"])
+def test_what_a_folder_that_is_a_mirror_has_not_is_gone(tmp_path, name):
+    (tmp_path / "served").mkdir()
+    with through(tmp_path / "served") as client:
+        reply = ask(client, Ask(f"{URL}/{name}"))
+    assert reply.trouble is Trouble.GONE
+    assert reply.words.startswith(f"{URL}/{name} (at file://")
+
+
+def test_a_file_of_a_mirror_is_read_up_to_the_limit(tmp_path):
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "file").write_bytes(DATA)
+    with through(tmp_path / "served") as client:
+        assert ask(client, Ask(f"{URL}/file", limit=10)).trouble is Trouble.TOO_LONG
+
+
+def test_where_a_mirror_moved_to_is_not_where_upstream_moved_to(vault):
+    vault.misbehave("/file", Answers(http.HTTPStatus.MOVED_PERMANENTLY, {"Location": "/other"}))
+    with through(vault.url) as client:
+        reply = ask(client, Ask(f"{URL}/file"))
+    assert (reply.trouble, reply.body, reply.moved_to) == (None, DATA, "")
 
 
 @pytest.fixture
