@@ -12,12 +12,13 @@ from builder.export.content import Advance, open_checked
 from builder.export.folder import PROGRAM_MODE, GrowingFolder
 from builder.export.names import INPUTS, RECIPES, RENDERED, builder_name, is_beside_recipe, source_file
 from builder.freeze.sources import DIRECTORY
+from builder.inside.clock import still_clock
 from builder.lock import file as lock_file
 from builder.lock.model import Blob, Lock
 from builder.recipe.epoch import shared_epoch
 from builder.render.context import write_inputs
 from builder.render.plan import Form, Plan, dockerfile
-from builder.render.templates import render
+from builder.render.templates import octal, render
 from builder.store.store import Store
 
 CONTEXT = f"{INPUTS}/context"
@@ -77,10 +78,21 @@ def write_all(lock: Lock, store: Store, folder: GrowingFolder, advance: Advance)
     builder = builder_image(lock)
     with folder.file(f"{INPUTS}/builder-image.tar") as sink:
         write_image(store, builder, sink, advance, name=builder_name(lock), epoch=folder.epoch)
-    folder.write_text(f"{INPUTS}/os-packages.txt", "".join(f"{nevra}\n" for nevra in sorted(lock.os_packages)))
-    script = render("export/make-os.sh.j2", epoch=shared_epoch(lock.recipe))
-    folder.write_text(f"{INPUTS}/make-os.sh", script, PROGRAM_MODE)
+    folder.write_text(f"{INPUTS}/os-packages.txt", os_packages(lock))
+    folder.write_text(f"{INPUTS}/make-os.sh", make_os_script(lock), PROGRAM_MODE)
     _write_context(build_plan(lock), store, folder)
+
+
+def os_packages(lock: Lock) -> str:
+    """Give the packages of the operating system, one a line."""
+    return "".join(f"{nevra}\n" for nevra in sorted(lock.os_packages))
+
+
+def make_os_script(lock: Lock) -> str:
+    """Give the script that makes the root of the stage `os` of the inputs."""
+    epoch = shared_epoch(lock.recipe)
+    database = lock.recipe.os.rpm_database or ""
+    return render("export/make-os.sh.j2", epoch=epoch, clock=octal(still_clock(epoch)), rpm_database=database)
 
 
 def inputs_size(lock: Lock, store: Store) -> int:

@@ -5,14 +5,23 @@ The system is tinyel, which is made of Debian binaries, with rpm 4.16 of Debian 
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from builder.build.os_stage import write_repository
+from builder.core.progress import PlainProgress
+from builder.engine.archive import read_layer
+from builder.engine.engine import Engine, Folder
+from builder.export.inputs import make_os_script, os_packages
+from builder.inside.berkeley import canonical_database
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
+from builder.store.store import Store
+from builder.toolbox.toolbox import open_toolbox
 from tests.integration.old_rpm import build_old_rpm
-from tests.integration.spine import Ran, Workplace, example_upstream, new_store
+from tests.integration.spine import Ran, Workplace, builder_store, example_upstream, new_store
 from tests.tinyrpm import TinyRpm, Vault, build_repository, build_rpm, refresh_metadata
 
 pytestmark = pytest.mark.integration
@@ -143,3 +152,42 @@ def test_the_same_lock_gives_the_same_image_again(old: Workplace, tmp_path: Path
     assert found is not None
     assert first is not None
     assert found.digest == first.digest
+
+
+def test_the_exported_script_makes_the_same_system_by_hand(old: Workplace, engine: Engine, tmp_path: Path) -> None:
+    """All but what a Berkeley DB has beside its entries, which the script says it can not make the same."""
+    inputs, work = tmp_path / "inputs", tmp_path / "work"
+    for folder in (inputs, work):
+        folder.mkdir()
+    write_repository(lock_of(old), old.store, inputs / "repository")
+    (inputs / "os-packages.txt").write_text(os_packages(lock_of(old)))
+    (inputs / "make-os.sh").write_text(make_os_script(lock_of(old)))
+    done = engine.run(
+        open_toolbox(Store(builder_store()), engine, PlainProgress()).image_id,
+        ["sh", "/inputs/make-os.sh", "/inputs", "/job/os.tar"],
+        folders=[Folder(inputs, "/inputs"), Folder(work, "/job", writable=True)],
+        time_limit=600,
+    )
+    assert done.exit_code == 0, done.tail
+    found = old.store.find(RELEASE)
+    assert found is not None
+    with (tmp_path / "os-layer.tar").open("wb") as sink:
+        sink.writelines(read_layer(old.store, old.store.manifest(found).layers[0]))
+    by_hand, ours = contents(work / "os.tar"), contents(tmp_path / "os-layer.tar")
+    assert by_hand.keys() == ours.keys()
+    assert {name for name in ours if by_hand[name] != ours[name]} == set()
+
+
+def contents(path: Path) -> dict[str, tuple[int, bytes]]:
+    """Mode and content of every file of a tar; of a Berkeley DB, its canonical form."""
+    found = {}
+    with tarfile.open(path) as archive:
+        for member in archive:
+            stream = archive.extractfile(member) if member.isfile() else None
+            data = b"" if stream is None else stream.read()
+            if "var/lib/rpm/" in member.name:
+                data = canonical_database(member.name.rpartition("/")[2].encode(), data)
+            found[member.name.removeprefix("./").rstrip("/")] = (member.mode & 0o7777, data)
+    found.pop(".", None)
+    found.pop("", None)
+    return found
