@@ -15,7 +15,7 @@ from builder.lock import file as lock_file
 from tests.integration.spine import Workplace, new_store
 from tests.tinyrpm import TinyRpm, Vault, build_repository
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("kickstart")]
 RELEASE = "iron-1.0"
 RECIPE = """\
 release "iron" "1.0" {

@@ -15,7 +15,7 @@ from builder.lock.model import Signature, Verdict
 from tests.integration.spine import Workplace, new_store
 from tests.tinyrpm import Key, TinyRpm, Vault, build_repository, refresh_metadata, tamper
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("old-signatures")]
 RELEASE = "weak-1.0"
 RECIPE = """\
 release "weak" "1.0" {{

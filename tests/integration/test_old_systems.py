@@ -24,7 +24,7 @@ from tests.integration.old_rpm import build_old_rpm
 from tests.integration.spine import Ran, Workplace, builder_store, example_upstream, new_store
 from tests.tinyrpm import TinyRpm, Vault, build_repository, build_rpm, refresh_metadata
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("old-systems")]
 RELEASE = "old-1.0"
 OS_DATE, RELEASE_DATE = 1577836800, 1583020800
 OF_DOCKER = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
