@@ -226,8 +226,17 @@ def test_everything_through_a_folder_and_through_a_server_gives_one_lock(work, u
     git(upstream / "lib.git", "clone", "--quiet", "--bare", ".", str(bare / "lib.git"))
     git(bare / "lib.git", "update-server-info")
     with Vault(bare) as vault:
-        frozen(work, "--store", str(tmp_path / "other"), "--mirror", f"{VAULT}={vault.url}", "--cvmfs", str(mounts))
-    assert work.lock(RELEASE).read_bytes() == data
+        words = ("--mirror", f"{VAULT}={vault.url}", "--cvmfs", str(mounts))
+        frozen(work, "--store", str(tmp_path / "other"), *words)
+        assert work.lock(RELEASE).read_bytes() == data
+        asked = work.run("rebuild", RELEASE, "--only-upstream", "--json", *words)
+        assert asked.code == 0, asked.out + asked.err
+        shutil.rmtree(bare / "lib.git")
+        (bare / "boss.tar").write_bytes(b"other")
+        asked = work.run("rebuild", RELEASE, "--only-upstream", *words)
+    assert asked.code == 1
+    assert f"{VAULT}/lib.git (at {vault.url}/lib.git): fatal: repository" in asked.out
+    assert f"{VAULT}/boss.tar gives other bytes" in asked.out
 
 
 def test_another_module_stream_and_one_that_is_not_there(work, upstream, mounts):

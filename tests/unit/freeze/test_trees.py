@@ -14,6 +14,7 @@ from builder.core.progress import NoProgress
 from builder.freeze.mirrors import read_mirrors
 from builder.freeze.staging import Staging
 from builder.freeze.trees import Places, freeze_trees
+from builder.lock.model import LOCK_VERSION, Lock
 from builder.recipe.load import load
 from builder.store.store import Store
 from tests.tinyrpm import Vault
@@ -80,14 +81,21 @@ class Freezing:
         self.loaded = load(place / "recipe.hcl", {}, {})
         return self
 
-    def freeze(self):
+    def freeze(self, before=None, *, update=False):
         """Freeze the source; give what the lock would say of it, and put it into the store."""
         with self.store.workspace("freeze") as workspace:
             staging = Staging(self.store, workspace)
-            frozen = freeze_trees(self.loaded, None, staging, self.places, NoProgress(), update=False)
+            frozen = freeze_trees(self.loaded, before, staging, self.places, NoProgress(), update=update)
             staging.commit()
         assert list(frozen) == [KEY]
         return frozen[KEY]
+
+    def lock(self, source):
+        """Give a lock that has this source."""
+        return Lock(
+            version=LOCK_VERSION, recipe=self.loaded.recipe, recipe_files={}, builder_image=source.blob,
+            repositories=(), os_packages=(), frozen_repository={}, sources={KEY: source},
+        )  # fmt: skip
 
     def refused(self, kind, *said):
         """Freezing fails in this way, and names the source's place in the recipe."""
@@ -162,6 +170,21 @@ def test_a_commit_that_is_no_branchs_last_one_and_the_same_again_from_another_st
     assert freezing.held(first)[b"src/main.cc"][1] == b"int main() {}\n"
     freezing.store = Store(tmp_path / "other")
     assert freezing.freeze() == first
+
+
+def test_a_commit_that_the_lock_and_the_store_have_is_not_fetched_again(repository, freezing):
+    source = freezing.asks_for("git", url=URL, commit=commit(repository)).freeze()
+    before = freezing.lock(source)
+    mirrored, freezing.places = freezing.places, Places(read_mirrors(["https://git.example=http://127.0.0.1:9"], {}))
+    assert freezing.freeze(before, update=True) == source
+    freezing.store.blob_path(source.blob.digest).unlink()
+    with pytest.raises(WorkFailure, match="could not be fetched"):
+        freezing.freeze(before)
+    freezing.places = mirrored
+    assert freezing.freeze(before) == source
+    assert freezing.store.has(source.blob.digest)
+    other = commit(repository, "Two")
+    assert freezing.asks_for("git", url=URL, commit=other).freeze(before).git.commit == other
 
 
 def test_a_repository_with_names_of_sha256_has_an_swhid_of_sha1(tmp_path, freezing, repository):
@@ -341,6 +364,19 @@ def test_the_library_fills_its_own_path(freezing):
     freezing.asks_for("cvmfs", repository=CVMFS, path=PATH, root_hash=ROOT_HASH)
     (library,) = freezing.loaded.recipe.external_library
     assert (library.install_to, library.place) == (None, PATH)
+
+
+def test_a_tag_is_read_again_when_all_is_taken_anew_and_a_root_hash_never(mount, freezing):
+    (mount / "ext" / "65" / "more").write_text("more\n")
+    by_tag = freezing.asks_for("cvmfs", repository=CVMFS, path=PATH, tag="frozen-2019").freeze()
+    (mount / "ext" / "65" / "more").write_text("other\n")
+    assert freezing.freeze(freezing.lock(by_tag)) == by_tag
+    again = freezing.freeze(freezing.lock(by_tag), update=True)
+    assert again.blob != by_tag.blob
+    pinned = freezing.asks_for("cvmfs", repository=CVMFS, path=PATH, root_hash=ROOT_HASH).freeze()
+    assert pinned.blob == again.blob
+    shutil.rmtree(mount)
+    assert freezing.freeze(freezing.lock(pinned), update=True) == pinned
 
 
 def test_a_mount_that_tells_less_is_enough_with_a_root_hash(mount, freezing):
