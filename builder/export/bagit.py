@@ -22,9 +22,8 @@ from builder.export.names import HOWTO
 from builder.export.plain import PlainFolder
 from builder.export.volumes import MOST_VOLUMES, Piece, Volume, cost, pack, tar_size
 from builder.lock.model import Lock
+from builder.lock.notes import stand_ins
 from builder.recipe.epoch import release_epoch
-from builder.recipe.model import Recipe
-from builder.recipe.notes import stand_ins
 from builder.store.shapes import Shape
 from builder.store.store import Store
 
@@ -92,7 +91,7 @@ def export_bag(lock: Lock, store: Store, target: Path, progress: Progress) -> Ba
         write_blobs(layout, store, payload, task.advance)
         write_beside(layout, lock, store, payload, task.advance)
         bag.write_text(HOWTO, guide("bag", lock, layout))
-        _seal(bag, lock.recipe, ALONE)
+        _seal(bag, lock, ALONE)
     return Bagged(layout.release, target, _shapes(layout), (_bag(target),))
 
 
@@ -112,7 +111,7 @@ def export_volumes(lock: Lock, store: Store, target: Path, progress: Progress, *
     ):
         first = folder.below(volume_name(1))
         write_beside(layout, lock, store, first.below(PAYLOAD), task.advance)
-        tags = guide("group", lock, layout) + bag_info(lock.recipe, (), identifier, f"{MOST_VOLUMES} of {MOST_VOLUMES}")
+        tags = guide("group", lock, layout) + bag_info(lock, (), identifier, f"{MOST_VOLUMES} of {MOST_VOLUMES}")
         volumes = _spread(layout, first, len(tags.encode()), volume_size)
         bags = [folder.below(volume_name(number + 1)) for number in range(len(volumes))]
         for bag in bags:
@@ -121,7 +120,7 @@ def export_volumes(lock: Lock, store: Store, target: Path, progress: Progress, *
             bag.write_text(HOWTO, guide("group", lock, layout))
         _write_pieces(layout, store, [bag.below(PAYLOAD) for bag in bags], volumes, task.advance)
         for number, bag in enumerate(bags, 1):
-            _seal(bag, lock.recipe, _Group(identifier, number, len(bags)))
+            _seal(bag, lock, _Group(identifier, number, len(bags)))
     done = tuple(_bag(target / volume_name(number + 1)) for number in range(len(volumes)))
     return Bagged(layout.release, target, _shapes(layout), done)
 
@@ -142,12 +141,12 @@ def _bag(folder: Path) -> Bag:
 # -- one bag -----------------------------------------------------------------------------------------------------------
 
 
-def _seal(bag: GrowingFolder, recipe: Recipe, group: _Group) -> None:
+def _seal(bag: GrowingFolder, lock: Lock, group: _Group) -> None:
     """Write the declaration, bag-info.txt and the manifests of what is in a folder."""
     payload = {name: sums for name, sums in bag.sums().items() if name.startswith(f"{PAYLOAD}/")}
     sizes = [(bag.path / name).stat().st_size for name in payload]
     bag.write_text("bagit.txt", DECLARATION)
-    bag.write_text("bag-info.txt", bag_info(recipe, sizes, group.identifier, f"{group.number} of {group.count}"))
+    bag.write_text("bag-info.txt", bag_info(lock, sizes, group.identifier, f"{group.number} of {group.count}"))
     _write_manifests(bag, "manifest", payload)
     _write_manifests(bag, "tagmanifest", {n: sums for n, sums in bag.sums().items() if n not in payload})
 
@@ -157,12 +156,13 @@ def _write_manifests(bag: GrowingFolder, kind: str, files: Mapping[str, tuple[st
         bag.write(f"{kind}-{algorithm}.txt", checksums((name, sums[number]) for name, sums in files.items()))
 
 
-def bag_info(recipe: Recipe, sizes: Sequence[int], group: str = "", place: str = "") -> str:
+def bag_info(lock: Lock, sizes: Sequence[int], group: str = "", place: str = "") -> str:
     """Give bag-info.txt of a payload of files of these sizes (bytes); `place` is as `2 of 5` in a group.
 
     There is no Bagging-Date: the day of the export is not a property of the bag, which is the same on every day.
     """
-    description = [recipe.release.title, *stand_ins(recipe)]
+    recipe = lock.recipe
+    description = [recipe.release.title, *stand_ins(lock)]
     fields = [
         ("External-Identifier", recipe.full_name),
         ("External-Description", "; ".join(description)),

@@ -12,7 +12,7 @@ from builder.export.archive import image_blobs
 from builder.export.layout import Layout, blob_name
 from builder.export.names import docker_name, image_file
 from builder.lock.model import Lock
-from builder.recipe.notes import stand_ins
+from builder.lock.notes import stand_ins
 from builder.render.templates import render
 
 Form = Literal["bag", "group", "ocfl"]
@@ -27,7 +27,7 @@ def guide(form: Form, lock: Lock, layout: Layout) -> str:
         form=form,
         recipe=lock.recipe,
         release=release,
-        stand_ins=list(stand_ins(lock.recipe)),
+        stand_ins=list(stand_ins(lock)),
         docker=docker_name(lock.recipe),
         oci_file=image_file(release, "oci") if oci else "",
         oci_blobs=[blob_name(Digest(digest)) for digest in sorted(image_blobs(oci.descriptor, oci.manifest))]

@@ -14,8 +14,8 @@ from builder.export.images import StoredImage, vm_config
 from builder.export.names import DOCUMENTS, builder_name, docker_name, document_file, image_file, source_file
 from builder.export.signatures import Signer
 from builder.lock.model import BOOKKEEPING, Lock
+from builder.lock.notes import stand_ins
 from builder.recipe.model import RpmSource, TarballSource, TreeSource
-from builder.recipe.notes import stand_ins
 from builder.render.templates import render
 from builder.render.vm import device_name
 from builder.store.shapes import Shape, VmConfig
@@ -74,7 +74,7 @@ def howto(
         "export/HOWTO.md.j2",
         recipe=recipe,
         release=release,
-        stand_ins=list(stand_ins(recipe)),
+        stand_ins=list(stand_ins(lock)),
         shapes=[image.shape for image in images],
         files={image.shape: image_file(release, image.shape) for image in images},
         digests={image.shape: image.descriptor.digest for image in images},

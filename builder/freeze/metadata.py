@@ -34,6 +34,8 @@ class Contents:
     revision: str
     parts: tuple[Part, ...]
     reduced: bytes
+    content: str = ""
+    """What the repository says that it is."""
 
 
 def parse(data: bytes, url: str) -> Contents:
@@ -77,4 +79,5 @@ def parse(data: bytes, url: str) -> Contents:
     ET.register_namespace("", NAMESPACE)
     reduced = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     revision = root.findtext(f"{{{NAMESPACE}}}revision") or ""
-    return Contents(revision=revision, parts=tuple(parts), reduced=reduced)
+    content = " ".join((root.findtext(f"{{{NAMESPACE}}}tags/{{{NAMESPACE}}}content") or "").split())
+    return Contents(revision=revision, parts=tuple(parts), reduced=reduced, content=content)

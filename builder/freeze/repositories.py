@@ -289,6 +289,7 @@ def _frozen(
         url=asked.url,
         mirrorlist=asked.mirrorlist,
         revision=repository.contents.revision,
+        content=repository.contents.content,
         metadata=metadata,
         signature=answer.metadata,
         keys=keys,

@@ -84,6 +84,8 @@ class Repository(_Record, frozen=True, kw_only=True):
     mirrorlist: str = ""
     """Where the list was that `url` was the first of to answer; "" where the recipe names the repository itself."""
     revision: str
+    content: str = ""
+    """What its metadata says that it is (createrepo_c --content), as "stand-in upstream"."""
     metadata: dict[str, Blob]
     """Its own metadata: `repomd.xml`, the signature beside it, and each file that was read, by location."""
     signature: Signature

@@ -19,6 +19,7 @@ from builder.core.progress import PlainProgress, Progress
 from builder.freeze.trees import Places
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
+from builder.lock.notes import all_stand_ins
 from builder.rebuild.earlier import in_their_light
 from builder.rebuild.environment import environment
 from builder.rebuild.evidence import Shelf
@@ -29,7 +30,6 @@ from builder.rebuild.model import Answer, Run, finding, in_order
 from builder.rebuild.place import clean_place
 from builder.rebuild.taxonomy import Cause
 from builder.rebuild.upstream import ask_upstream, remembered_validators
-from builder.recipe.notes import reference_stand_ins, stand_ins
 from builder.store.shapes import Shape
 from builder.store.store import Store
 
@@ -118,7 +118,7 @@ class _Work:
                 seconds=round(time.monotonic() - started, 3),
                 environment=surroundings,
                 answers=tuple(_with_host(answer, earlier, surroundings) for answer in answers),
-                stands_in_for=(*stand_ins(lock.recipe), *reference_stand_ins(lock.recipe)),
+                stands_in_for=all_stand_ins(lock),
             )
         run = in_their_light(run, earlier)
         append(self.store, run, shelf.kept)

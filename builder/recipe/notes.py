@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from builder.recipe.model import Recipe
 
 
-def stand_ins(recipe: Recipe) -> Iterator[str]:
+def recipe_stand_ins(recipe: Recipe) -> Iterator[str]:
     """Say, a sentence each, which parts of a release stand in for what."""
     if recipe.os.stands_in_for:
         yield f"the operating system {recipe.os.family} {recipe.os.version} stands in for {recipe.os.stands_in_for}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from builder.lock.model import Lock
-from builder.recipe.notes import stand_ins
+from builder.lock.notes import stand_ins
 from builder.render.plan import environment
 from builder.render.templates import render
 
@@ -34,5 +34,5 @@ def definition(lock: Lock, lock_digest: str) -> str:
         command=image.command,
         packages=[f"{p.name}-{p.version}-{p.release}" for p in packages],
         folders=folders,
-        notes=list(stand_ins(recipe)),
+        notes=list(stand_ins(lock)),
     )

@@ -16,7 +16,7 @@ from builder.core.digest import Digest
 from builder.core.errors import InputFailure
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
-from builder.recipe.notes import reference_stand_ins, stand_ins
+from builder.lock.notes import all_stand_ins
 from builder.store import oci
 from builder.store.shapes import SHAPES, Shape
 from builder.store.store import Store
@@ -98,7 +98,7 @@ def store_results(
         shape=shape,
         image=str(image.digest),
         lock=str(Digest.of(lock_file.encode(lock))),
-        stands_in_for=(*stand_ins(lock.recipe), *reference_stand_ins(lock.recipe)),
+        stands_in_for=all_stand_ins(lock),
         runs=tuple(stored),
     )
     config = documents.readable(results)

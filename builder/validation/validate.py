@@ -20,8 +20,8 @@ from builder.core.files import write_atomically
 from builder.core.progress import NoProgress, Progress
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
+from builder.lock.notes import all_stand_ins
 from builder.physics.model import Judgement
-from builder.recipe.notes import reference_stand_ins, stand_ins
 from builder.store import oci
 from builder.store.shapes import LOCK_ANNOTATION, SHAPES, Shape
 from builder.store.store import Store
@@ -269,7 +269,7 @@ def _evidence(
         title=recipe.release.title,
         image=ImageId(shape=shape, media_type=image.media_type, digest=str(image.digest), size=image.size),
         lock=str(Digest.of(lock_file.encode(lock))),
-        stands_in_for=(*stand_ins(recipe), *reference_stand_ins(recipe)),
+        stands_in_for=all_stand_ins(lock),
         tools={"boss-builder": __version__, **tools},
         state=overall(suites),
         totals=Totals.of(check for suite in suites for check in suite.checks),

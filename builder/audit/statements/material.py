@@ -10,7 +10,7 @@ from builder.core.errors import InputFailure, WorkFailure
 from builder.export.images import StoredImage, stored_images
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
-from builder.recipe.notes import reference_stand_ins, stand_ins
+from builder.lock.notes import all_stand_ins
 from builder.store import oci
 from builder.store.contents import INPUTS, RESULTS, VALIDATION
 from builder.store.shapes import SHAPES, Shape, reference
@@ -79,7 +79,7 @@ class Material:
     @property
     def emulated(self) -> tuple[str, ...]:
         """What is only imitated; empty for a real release."""
-        return (*stand_ins(self.lock.recipe), *reference_stand_ins(self.lock.recipe))
+        return all_stand_ins(self.lock)
 
 
 def gather(store: Store, release: str) -> Material:

@@ -172,7 +172,8 @@ def test_bag_info_says_what_it_is_what_it_imitates_and_no_day_that_would_be_a_li
 
 def test_a_title_of_several_lines_makes_no_field_of_its_own(release):
     named = msgspec.structs.replace(release.lock.recipe.release, title="Tiny\nPayload-Oxum: 0.0\r\n\tend")
-    info = bag_info(msgspec.structs.replace(release.lock.recipe, release=named), [1])
+    recipe = msgspec.structs.replace(release.lock.recipe, release=named)
+    info = bag_info(msgspec.structs.replace(release.lock, recipe=recipe), [1])
     assert [line.partition(":")[0] for line in info.splitlines()].count("Payload-Oxum") == 1
 
 
