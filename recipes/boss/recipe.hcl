@@ -39,6 +39,11 @@ variable "database_host" {
   example     = "database.example"
 }
 
+variable "database_port" {
+  description = "the port that it listens on"
+  default     = 3306
+}
+
 variable "database_user" {
   description = "who may read it; the password is taken from BOSS_BUILDER_DATABASE_PASSWORD"
   example     = "reader"
@@ -52,6 +57,11 @@ variable "database_payloads" {
 variable "database_file" {
   description = "the file that DatabaseSvc opens in the folder that DatabaseSvc.SqliteDbPath names"
   example     = "offlinedb.db"
+}
+
+variable "disk" {
+  description = "the size of the virtual machine's disk; the whole stack, copied, came to 16 GB elsewhere (CERNStudyGroup, issue 20)"
+  default     = "64GiB"
 }
 
 variable "reference" {
@@ -369,6 +379,7 @@ component "TestRelease" {
 bookkeeping {
   source "mariadb" {
     host     = var.database_host
+    port     = var.database_port
     user     = var.database_user
     database = "offlinedb"
     payloads = var.database_payloads
@@ -385,9 +396,8 @@ image "oci" {}
 
 image "sif" {}
 
-# The whole stack, copied, came to 16 GB elsewhere (CERNStudyGroup, issue 20).
 image "vm" {
-  disk     = "64GiB"
+  disk     = var.disk
   memory   = "4GiB"
   packages = ["kernel"]
 }
