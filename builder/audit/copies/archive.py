@@ -11,13 +11,9 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from builder.audit.copies.bag import declared_size
-from builder.audit.copies.untrusted import Untrue, checked_name, lines_of, open_regular
+from builder.audit.copies.untrusted import ALLOWANCE, RATIO, Untrue, checked_name, lines_of, open_regular
 from builder.core.digest import CHUNK
 
-RATIO = 200
-"""How many times its own size an archive may be unpacked. Disks and logs stay under it; zeros by gzip are 1000."""
-ALLOWANCE = 64 << 20
-"""Bytes that an archive may have in any case, and a bag besides its payload."""
 HEADER_LIMIT = 2 << 20
 """Bytes that are read at once: a member's header that is longer is an attack."""
 ENTRIES = 10_000_000

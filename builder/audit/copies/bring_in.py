@@ -8,8 +8,10 @@ from builder.audit.copies.copy import Copied, as_copied, gather
 from builder.audit.copies.origin import keep_origin
 from builder.audit.copies.place import Folder
 from builder.audit.copies.source import Note, Source, index_of, no_note
-from builder.core.errors import InputFailure
+from builder.core.errors import InputFailure, Problem
 from builder.core.progress import Progress
+
+SHOWN = 100
 
 
 def bring_in(
@@ -26,8 +28,14 @@ def bring_in(
         gathered = gather(source, target, index, releases, progress, thorough=True)
         if gathered.problems:
             note("ingestion", source.name, "fail")
-            raise InputFailure(*gathered.problems)
+            raise InputFailure(*_some(gathered.problems))
         target.finish(gathered.references, gathered.needs)
     note("ingestion", source.name, "success")
     keep_origin(source, target, progress.say)
     return as_copied(gathered)
+
+
+def _some(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """Give no more problems than a person reads, and how many more there are."""
+    more = len(problems) - SHOWN
+    return (*problems[:SHOWN], *([Problem(f"there are {more} more problems")] if more > 0 else []))

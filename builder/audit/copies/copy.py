@@ -202,6 +202,7 @@ def _reach(source: Source, heads: Iterable[oci.Descriptor]) -> Reach:
             check_depth(document, digest)
         return document
 
+    heads = {(descriptor.digest, descriptor.size): descriptor for descriptor in heads}.values()
     return reach(heads, read, source.size)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -23,6 +24,12 @@ T = TypeVar("T")
 NAME_LIMIT = 1024
 """Bytes of a path in an archive."""
 LINE_LIMIT = 4096
+RATIO = 200
+"""How many times its own size an archive, or a file with holes, may be. Disks and logs stay under it."""
+ALLOWANCE = 64 << 20
+"""Bytes that an archive may have in any case, and a bag besides its payload."""
+PIECES = 10_000
+"""Of a file with holes."""
 DEPTH = 100
 """Brackets in brackets, of a document that anybody wrote."""
 TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
@@ -118,10 +125,33 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         raise
     except OSError as error:
         raise Untrue(f"{path} can not be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Untrue(f"{path} is no ordinary file")
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise Untrue(f"{path} is no ordinary file")
+        if _is_hollow(descriptor):
+            raise Untrue(f"{path} is a sparse file that is nearly all hole")
         yield stream
+
+
+def _is_hollow(descriptor: int) -> bool:
+    """Whether an open file is long and has less than its RATIO-th part on the disk: to read it would have no end."""
+    size = os.fstat(descriptor).st_size
+    if size <= ALLOWANCE:
+        return False
+    data = at = 0
+    try:
+        for _ in range(PIECES):
+            start = os.lseek(descriptor, at, os.SEEK_DATA)
+            at = os.lseek(descriptor, start, os.SEEK_HOLE)
+            data += at - start
+            if data * RATIO >= size:
+                return False
+    except OSError as error:
+        return error.errno == errno.ENXIO  # no data beyond; another one: this file system does not tell
+    finally:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    return True
 
 
 def read_small(path: Path, limit: int = MANIFEST_LIMIT) -> bytes:
