@@ -11,6 +11,8 @@ import tempfile
 import weakref
 from collections.abc import Iterator
 
+from builder.core.errors import WorkFailure
+
 BUFFER = 4096
 """Bytes that are gathered before they are written, at least one row."""
 
@@ -28,11 +30,17 @@ class Spool:
         self._end = 0
 
     def add(self, row: bytes) -> None:
-        """Take a row. Raises OSError where the temporary file can not be written."""
+        """Take a row. Raises WorkFailure where the temporary file can not be written."""
         buffer = self._buffers.setdefault(row[0], bytearray())
         buffer += row
         if len(buffer) >= self._full:
-            self._write(row[0], buffer)
+            try:
+                self._write(row[0], buffer)
+            except OSError as error:
+                raise WorkFailure(
+                    f"the temporary folder {tempfile.gettempdir()} can not be written: {error.strerror}",
+                    hint="make room there, or name another one with TMPDIR",
+                ) from error
             buffer.clear()
 
     def __iter__(self) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -76,8 +76,10 @@ class Store:
     def _begin(self) -> None:
         """Write the files of an empty store, after the folders that they stand for are on the disk."""
         with self.locked():
-            for folder in (self._blobs.parent, self.path, self.path.parent):
+            for folder in (self._blobs.parent, self.path):
                 sync_directory(folder)
+            with suppress(PermissionError):  # a folder of somebody else, who lets nobody list it
+                sync_directory(self.path.parent)
             if not self._layout.exists():
                 write_atomically(self._layout, documents.compact({"imageLayoutVersion": oci.LAYOUT_VERSION}))
             if not self._index.exists():

@@ -3,11 +3,13 @@
 import os
 import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.audit import spool
 from builder.audit.spool import Spool
+from builder.core.errors import WorkFailure
 
 
 @given(st.lists(st.binary(min_size=5, max_size=5)), st.integers(1, 40))
@@ -38,6 +40,13 @@ def test_memory_does_not_grow_with_the_number_of_rows():
     assert once < 2 << 20
     assert twice - once < 1 << 20  # of 8.8 MB more
     assert sum(1 for _ in held) == 200_000
+
+
+def test_a_temporary_folder_that_can_not_be_written_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nosuch"))
+    held = Spool(spool.BUFFER)
+    with pytest.raises(WorkFailure, match="nosuch can not be written: No such file"):
+        held.add(b"x" * spool.BUFFER)
 
 
 def test_the_file_is_gone_with_the_spool():
