@@ -38,6 +38,7 @@ ENTER = (
 """rpm 4.4 of Enterprise Linux 5 knows all of them."""
 NAMES = "%{name}-%{epoch}:%{version}-%{release}.%{arch}\n"
 KEYS = "gpg-pubkey"
+ARMOURED = re.compile(r"-----BEGIN PGP PUBLIC KEY BLOCK-----.*?-----END PGP PUBLIC KEY BLOCK-----", re.DOTALL)
 CRASHED = -11
 
 
@@ -66,28 +67,38 @@ def hand_over(root: Path, repository: Path, files: Sequence[str], epoch: int, as
             path.unlink()
     scratch = root / SCRATCH
     scratch.mkdir(parents=True)
-    (scratch / "clock.so").write_bytes(still_clock(epoch))
     for name in files:
         shutil.copyfile(repository / name, scratch / name)
-    option = [f"--define=_db_backend {backend}"] if asked else []
+    (scratch / "clock.so").write_bytes(still_clock(epoch))
+    for number, key in enumerate(ARMOURED.findall(keys.stdout)):  # an old rpm reads the first of a file alone
+        (scratch / f"key-{number}").write_text(key + "\n", "utf-8")
     (root / place).mkdir(parents=True, exist_ok=True)
-    _rpm(root, epoch, *option, "--initdb")
-    packages = [f"/{SCRATCH}/{name}" for name in sorted(files)]
-    _rpm(root, epoch, *option, *ENTER, *packages)
-    if keys.returncode == 0:
-        (scratch / "keys").write_text(keys.stdout, "utf-8")
-        _rpm(root, epoch, *option, "--import", f"/{SCRATCH}/keys")
-    entered = _names(_rpm(root, epoch, *option, "-qa", "--qf", NAMES))
+    entered = _entered(root, epoch, files, asked)
     shutil.rmtree(scratch)
     if entered != expected:
         wrong = ", ".join(sorted(entered ^ expected))
         raise SystemExit(f"the root's own rpm did not enter what was installed; different: {wrong}")
     if backend in FILES and not (root / place / FILES[backend]).is_file():
         raise SystemExit(
-            f"the root's own rpm wrote no database of the kind {backend}; name in the recipe what it reads:"
-            ' os { rpm_database = "..." }'
+            f"the root's own rpm wrote no database of the kind {backend}; name in the recipe what it reads"
         )
     return backend
+
+
+def _entered(root: Path, epoch: int, files: Sequence[str], asked: str) -> set[str]:
+    """Let the root's rpm enter packages and keys, which lie in the scratch folder; gives what it then lists."""
+    option = [f"--define=_db_backend {asked}"] if asked else []
+    packages = [f"/{SCRATCH}/{name}" for name in sorted(files)]
+    try:
+        _rpm(root, epoch, *option, "--initdb")
+        _rpm(root, epoch, *option, *ENTER, *packages)
+    except SystemExit as failure:
+        if not asked:
+            raise
+        raise SystemExit(f'{failure}; can it write what the recipe names, os {{ rpm_database = "{asked}" }}?') from None
+    for key in sorted((root / SCRATCH).glob("key-*")):
+        _rpm(root, epoch, *option, "--import", f"/{SCRATCH}/{key.name}")
+    return _names(_rpm(root, epoch, *option, "-qa", "--qf", NAMES))
 
 
 def _own(root: Path) -> tuple[str, str] | None:
