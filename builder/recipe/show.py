@@ -83,7 +83,7 @@ def _block(block: msgspec.Struct, kind: BlockType, loaded: LoadedRecipe, above: 
     for name in inside.attributes:
         value = getattr(block, name) if name != EXTENDS else None
         if value not in (None, "", {}):
-            lines.append(f"{name} = {_value(value)}{_notes(value, (*path, name), loaded)}")
+            lines.append(f"{name} = {hcl_value(value)}{_notes(value, (*path, name), loaded)}")
     for name, nested in inside.blocks.items():
         value = getattr(block, name)
         for one in value if isinstance(value, tuple) else (value,):
@@ -102,18 +102,23 @@ def _notes(value: Any, path: Place, loaded: LoadedRecipe) -> str:
     return f" # {'; '.join(notes)}" if notes else ""
 
 
-def _value(value: Any) -> str:
+def hcl_value(value: Any) -> str:
+    """Spell a value as HCL reads it back, over several lines where it is a map or a long list."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    if isinstance(value, tuple):
-        items = [_value(item) for item in value]
+    if isinstance(value, tuple | list):
+        items = [hcl_value(item) for item in value]
         flat = ", ".join(items)
         return f"[{flat}]" if len(flat) <= 80 else "[\n" + "".join(f"{item},\n" for item in items) + "]"  # noqa: PLR2004
     if isinstance(value, dict):
-        return "{\n" + "".join(f"{key} = {_value(item)}\n" for key, item in value.items()) + "}"
+        return "{\n" + "".join(f"{_key(key)} = {hcl_value(item)}\n" for key, item in value.items()) + "}"
     return _quoted(value.path if isinstance(value, FileRef) else str(value))
+
+
+def _key(key: str) -> str:
+    return key if key.isidentifier() and key.isascii() else _quoted(key)
 
 
 def _quoted(text: str) -> str:

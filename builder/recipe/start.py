@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
-from builder.core.errors import InputFailure
+from builder.core.errors import InputFailure, Problem
 from builder.core.templates import text_environment
 from builder.recipe.fields import NAME
-from builder.recipe.find import FILE_NAME
+from builder.recipe.find import FILE_NAME, hint_for
 from builder.recipe.layout import formatted
+from builder.recipe.load import ToSet, examine
+from builder.recipe.show import hcl_value
 
 _FILES = {
     "recipe.hcl.j2": FILE_NAME,
@@ -21,6 +24,9 @@ _FILES = {
     "release-notes.md.j2": "documents/release-notes.md",
 }
 """Template to file, relative to the recipe's folder."""
+
+_EXTENDING = {"extending.hcl.j2": FILE_NAME, "release-notes.md.j2": "documents/release-notes.md"}
+"""The same of a recipe that extends another."""
 
 
 def name_and_version(folder: str) -> tuple[str, str]:
@@ -32,11 +38,12 @@ def name_and_version(folder: str) -> tuple[str, str]:
     return (found.group(1), found.group(2)) if found else (folder, "1.0.0")
 
 
-def start(folder: Path, name: str, version: str, today: date) -> tuple[Path, ...]:
+def start(folder: Path, name: str, version: str, today: date, extends: str | None = None) -> tuple[Path, ...]:
     """Write a recipe for release `name` `version` into the new folder `folder`; give the files that were written.
 
-    The folder appears with everything in it, or not at all. Raises InputFailure where it exists, where its parent does
-    not, or where name or version are not names.
+    With `extends`, the name of a recipe beside the folder, it says what that one leaves to it. The folder appears with
+    everything in it, or not at all. Raises InputFailure where it exists, where its parent can not be written, where
+    name or version are not names, or where there is nothing to extend, or less than a release needs.
     """
     for word, what in ((name, "name"), (version, "version")):
         if not re.fullmatch(NAME, word):
@@ -45,15 +52,17 @@ def start(folder: Path, name: str, version: str, today: date) -> tuple[Path, ...
             )
     if folder.exists() or folder.is_symlink():
         raise InputFailure(f"{folder} exists already", hint="choose another name, or remove it first")
-    texts = {target: _filled(template, name, version, today) for template, target in _FILES.items()}
+    if extends is not None and ("/" in extends or not (folder.parent / extends / FILE_NAME).is_file()):
+        raise InputFailure(f'there is no recipe "{extends}" to extend', hint=hint_for(extends, folder.parent))
+    said = {"name": name, "version": version, "today": today.isoformat(), "folder": folder.name, "base": extends}
+    files = _FILES if extends is None else _EXTENDING
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            for target, text in texts.items():
-                path = temporary / target
-                path.parent.mkdir(exist_ok=True)
-                path.write_text(text, "utf-8")
+            _write(temporary, files, said | {"to_set": ()})
+            if extends is not None:
+                _write(temporary, files, said | {"to_set": _left_to_it(temporary, extends)})
             temporary.chmod(0o755)
             temporary.rename(folder)
         except BaseException:
@@ -61,10 +70,28 @@ def start(folder: Path, name: str, version: str, today: date) -> tuple[Path, ...
             raise
     except OSError as error:
         raise InputFailure(f"{folder} cannot be written: {error.strerror}") from error
-    return tuple(folder / target for target in texts)
+    return tuple(folder / target for target in files.values())
 
 
-def _filled(template: str, name: str, version: str, today: date) -> str:
-    filled = text_environment().get_template(f"recipe/{template}")
-    text = filled.render(name=name, version=version, today=today.isoformat())
-    return formatted(text.encode(), template).decode() if _FILES[template] == FILE_NAME else text
+def _write(folder: Path, files: Mapping[str, str], said: Mapping[str, object]) -> None:
+    environment = text_environment()
+    environment.filters.update(hcl=hcl_value, laid_out=_laid_out)
+    for template, target in files.items():
+        text = environment.get_template(f"recipe/{template}").render(said)
+        path = folder / target
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(_laid_out(text) if target == FILE_NAME else text, "utf-8")
+
+
+def _laid_out(text: str) -> str:
+    return formatted(text.encode(), "template").decode()
+
+
+def _left_to_it(folder: Path, base: str) -> tuple[ToSet, ...]:
+    """Give the variables that a recipe's base leaves to it, wherever the environment sets them."""
+    examined = examine(folder / FILE_NAME, {}, {})
+    if examined.problems:
+        hint = f'without --extends, init writes a whole recipe; then write extends = "{base}" into that'
+        message = f"{base} does not suffice for a release that only extends it"
+        raise InputFailure(Problem(message, hint), *examined.problems)
+    return examined.to_set

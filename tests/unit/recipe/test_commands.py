@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -152,6 +153,77 @@ def test_init_takes_a_path_and_overwrites_nothing(run: Any, recipes: Any):
     before = sorted(path.name for path in recipes.iterdir())
     again = run("init", "boss", "6.6.4.p03")
     assert (again.exit_code, "exists already" in again.stderr) == (2, True)
+    assert sorted(path.name for path in recipes.iterdir()) == before
+
+
+def test_init_names_every_kind_of_source(run: Any, recipes: Any):
+    run("init", "boss", "7.0.5")
+    text = (recipes / "boss-7.0.5" / "recipe.hcl").read_text()
+    kinds = set(re.findall(r'source "(\w+)"', text))
+    assert kinds >= {"rpm_repository", "tarball", "directory", "git", "cvmfs", "csv"}
+    assert all(word in text for word in ("component", "--mirror", "example = ..."))
+
+
+BASE = r"""base "bad" {
+  extends = "whole-1.0"
+  title   = "shared"
+}
+
+variable "date" {
+  description = "the day"
+  example     = "2000-01-01"
+}
+
+variable "paths" {
+  example = { PATH = "/a", "B-C" = "$${x} \\" }
+}
+
+variable "words" {
+  description = "words"
+  example     = ["a \"b\"", "c"]
+}
+
+variable "unused" {
+  example = "x"
+}
+
+package "boss" {
+  environment = { DAY = var.date, WORDS = join(" ", var.words), PATHS = var.paths.PATH }
+}
+"""
+
+
+def test_init_of_what_extends_a_base_has_what_the_base_leaves_to_it(run: Any, recipes: Any, write: Any):
+    write(BASE)
+    result = run("init", "boss", "7.2.0", "--extends", "bad")
+    assert (result.exit_code, result.stderr.count("next: ")) == (0, 1), result.stderr
+    assert result.stdout.splitlines() == [
+        "recipes/boss-7.2.0/recipe.hcl",
+        "recipes/boss-7.2.0/documents/release-notes.md",
+    ]
+    path = recipes / "boss-7.2.0" / "recipe.hcl"
+    assert formatted(path.read_bytes(), "x") == path.read_bytes()
+    (row,) = json.loads(run("check", "boss-7.2.0", "--json").stdout)["recipes"]
+    names = [one["name"] for one in row["to_set"]]
+    assert (row["well"], names) == (True, ["date", "paths", "words"])
+    examples = json.loads(run("show", "boss-7.2.0", "--json").stdout)["examples"]
+    kept = path.read_text().partition("\n\n# What this release was built with")[0] + "\n"
+    path.write_text(re.sub(r"(?m)^# (?=variable|  |})", "", kept))
+    assert formatted(path.read_bytes(), "x") == path.read_bytes()
+    assert run("check", "boss-7.2.0").stdout == "boss-7.2.0: well\n"
+    document = json.loads(run("show", "boss-7.2.0", "--json").stdout)
+    assert document["package"]["environment"] == {
+        "DAY": examples["date"], "WORDS": " ".join(examples["words"]), "PATHS": examples["paths"]["PATH"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("base", "said"), [("el", "does not suffice"), ("none", "no recipe"), ("../recipes/el", "no recipe")]
+)
+def test_init_refuses_a_base_that_is_none_or_too_little(run: Any, recipes: Any, base: Any, said: Any):
+    before = sorted(path.name for path in recipes.iterdir())
+    result = run("init", "boss", "7.2.0", "--extends", base)
+    assert (result.exit_code, said in result.stderr) == (2, True)
     assert sorted(path.name for path in recipes.iterdir()) == before
 
 
