@@ -85,15 +85,18 @@ class StandIn:
             "BOSS_BUILDER_DATABASE_PASSWORD": PASSWORD,
         }
 
+    def add(self, recipe: Recipe) -> None:
+        """Put one more release into the software area, and its constants into the database."""
+        lay_out(recipe, self.cvmfs.parent, *_programs(example_cache()))
+        self.database.run("use offlinedb", *_constants(recipe.release.version))
+
 
 @contextmanager
 def stand_in(folder: Path) -> Iterator[tuple[StandIn, Vault]]:
     """Make the stand-in in a folder and serve it until the end of the block."""
     served, cvmfs = folder / "served", folder / "cvmfs"
     cache = example_cache()
-    archives = cache / "apt" / "archives"
-    interpreter = from_package(archives, "python3.11-minimal_*.deb", "/usr/bin/python3.11")
-    library = from_package(archives, "libc6_*.deb", "/lib/x86_64-linux-gnu/libdl.so.2")
+    programs = _programs(cache)
     _write_systems(served, cache)
     (cvmfs / REPOSITORY).mkdir(parents=True)
     for name, value in (("fqrn", REPOSITORY), ("root_hash", ROOT_HASH), ("revision", "1")):
@@ -105,10 +108,19 @@ def stand_in(folder: Path) -> Iterator[tuple[StandIn, Vault]]:
         for release in RELEASES:
             recipe, to_set = _read(release, database.port)
             tree = folder / "trees" / release if release == "boss-6.6.4.p03" else folder
-            lay_out(recipe, tree, interpreter, library)
+            lay_out(recipe, tree, *programs)
             variables[release] = to_set | (_archives(recipe, tree, served) if tree != folder else {})
         with Vault(served) as vault:
             yield StandIn(served, cvmfs, variables, database), vault
+
+
+def _programs(cache: Path) -> tuple[bytes, bytes]:
+    """Give a program and a shared library of the small system."""
+    archives = cache / "apt" / "archives"
+    return (
+        from_package(archives, "python3.11-minimal_*.deb", "/usr/bin/python3.11"),
+        from_package(archives, "libc6_*.deb", "/lib/x86_64-linux-gnu/libdl.so.2"),
+    )
 
 
 def _write_systems(served: Path, cache: Path) -> None:
@@ -171,11 +183,17 @@ def _archives(recipe: Recipe, tree: Path, served: Path) -> dict[str, str]:
 
 def _fill(database: MariaDb) -> None:
     """Make the tables of offlinedb with one version of each release's constants, and who may read them."""
-    versions = [release.removeprefix("boss-") for release in RELEASES]
-    columns = "(BossRelease, DataType, RunFrom, RunTo, SftVer, ParVer)"
-    rows = [f"insert into CalVtxLumVer {columns} values ('{v}', 'Mdc', 1, 99999, '{v}', '1')" for v in versions]  # noqa: S608
-    constants = [f"insert into MdcCalConst values ('{v}', '1', 1, 99999, 0.5)" for v in versions]  # noqa: S608
+    rows = [statement for release in RELEASES for statement in _constants(release.removeprefix("boss-"))]
     database.run(
-        *TABLES.strip().split(";\n"), *rows, *constants, f"create user reader@'127.0.0.1' identified by '{PASSWORD}'",
+        *TABLES.strip().split(";\n"), *rows, f"create user reader@'127.0.0.1' identified by '{PASSWORD}'",
         "grant select on offlinedb.* to reader@'127.0.0.1'",
     )  # fmt: skip
+
+
+def _constants(version: str) -> tuple[str, str]:
+    """Give the statements that make one version of a release's constants, for all runs."""
+    columns = "(BossRelease, DataType, RunFrom, RunTo, SftVer, ParVer)"
+    return (
+        f"insert into CalVtxLumVer {columns} values ('{version}', 'Mdc', 1, 99999, '{version}', '1')",  # noqa: S608
+        f"insert into MdcCalConst values ('{version}', '1', 1, 99999, 0.5)",  # noqa: S608
+    )
