@@ -2,13 +2,12 @@
 
 import gzip
 import os
-import random
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 import textwrap
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,8 +24,10 @@ from tests.unit.audit.copies_store import damage, small_store, snapshot
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("copies")]
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
-MOMENTS = 16
-"""How often each command is killed."""
+CALLS = ("fsync", "/rename")
+"""What a command is killed at; strace counts each name of a call by itself."""
+MOMENTS = 4
+"""How often each command is killed at each."""
 
 
 def words(command: str, *arguments: object) -> list[str]:
@@ -38,32 +39,28 @@ def finish(command: str, *arguments: object) -> subprocess.CompletedProcess[str]
     return subprocess.run(words(command, *arguments), capture_output=True, text=True, timeout=300, check=False)
 
 
-def kill_after(seconds: float, command: str, *arguments: object) -> bool:
-    """Run a command and kill it; whether it was still running."""
-    with subprocess.Popen(words(command, *arguments), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
-        assert process.stderr is not None
-        process.stderr.readline()  # it has begun, however busy the host is
-        time.sleep(seconds)
-        alive = process.poll() is None
-        process.kill()
-    return alive
+def traced(log: Path, call: str, *more: str) -> list[str]:
+    return ["strace", "-f", "-o", str(log), "-e", f"trace={call}", *more]
 
 
-def moments(whole: float) -> list[float]:
-    """Random moments in the first part of a run that takes `whole` seconds from its first word."""
-    chance = random.Random(6)
-    return [chance.uniform(0, whole) for _ in range(MOMENTS)]
+def moments(log: Path, call: str, command: str, *arguments: object) -> list[int]:
+    """Numbers of calls, spread over those that a whole run makes; a later run, whose log is begun, makes some less."""
+    subprocess.run([*traced(log, call), *words(command, *arguments)], capture_output=True, timeout=300, check=True)
+    names = [line.split("(")[0].split()[-1] for line in log.read_text().splitlines() if "(" in line]
+    most = max(names.count(name) for name in set(names))
+    assert most > 2 * MOMENTS
+    return [1 + number * (most * 2 // 3) // (MOMENTS - 1) for number in range(MOMENTS)]
 
 
-def whole_time(command: str, *arguments: object) -> float:
-    """Seconds from the first word of a run to its end."""
-    with subprocess.Popen(words(command, *arguments), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
-        assert process.stderr is not None
-        process.stderr.readline()
-        began = time.monotonic()
-        process.stderr.read()
-    assert process.returncode == 0
-    return time.monotonic() - began
+def kill_at(number: int, log: Path, call: str, command: str, *arguments: object) -> bool:
+    """Run a command and kill it at a call; whether it came so far."""
+    kill = ("-e", f"inject={call}:signal=KILL:when={number}")
+    done = subprocess.run(
+        [*traced(log, call, *kill), *words(command, *arguments)],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode in {0, -signal.SIGKILL}, done.stderr
+    return done.returncode != 0
 
 
 @pytest.fixture
@@ -72,32 +69,27 @@ def store(tmp_path) -> Store:
 
 
 @pytest.mark.parametrize("command", ["replicate", "import_"])
-def test_a_copy_that_is_killed_leaves_both_whole_and_the_next_one_finishes(store, tmp_path, command):
+@pytest.mark.parametrize("call", CALLS)
+def test_a_copy_that_is_killed_leaves_both_whole_and_the_next_one_finishes(store, tmp_path, command, call):
     def arguments(target):
         return (target, "--store", store.path) if command == "replicate" else (store.path, "--store", target)
 
     before = snapshot(store)
-    whole = whole_time(command, *arguments(tmp_path / "probe"))
-    target = Store(tmp_path / "copy")
-    killed = 0
-    for number, moment in enumerate(moments(whole)):
-        killed += kill_after(moment, command, *arguments(target.path))
-        assert snapshot(store) == before
-        assert verify(target) == ()
-        if target.references():
-            assert snapshot(target) == before
-            shutil.rmtree(target.path)
-        elif number % 4 == 3:
-            assert finish(command, *arguments(target.path)).returncode == 0
-            assert snapshot(target) == before
-            shutil.rmtree(target.path)
-    assert killed >= MOMENTS // 2
-    assert finish(command, *arguments(target.path)).returncode == 0
-    assert snapshot(target) == before
+    target, log = Store(tmp_path / "copy"), tmp_path / "strace"
+    for number in moments(log, call, command, *arguments(tmp_path / "probe")):
+        for again in (number, 1 + number // 3):  # the second run goes on where the first was killed
+            assert kill_at(again, log, call, command, *arguments(target.path)) or again != number
+            assert snapshot(store) == before
+            assert verify(target) == ()
+            assert not target.references() or snapshot(target) == before
+        assert finish(command, *arguments(target.path)).returncode == 0
+        assert snapshot(target) == before
+        shutil.rmtree(target.path)
 
 
-def test_a_repair_that_is_killed_loses_nothing_and_the_next_one_finishes(store, tmp_path):
-    spare = Store(tmp_path / "spare")
+@pytest.mark.parametrize("call", CALLS)
+def test_a_repair_that_is_killed_loses_nothing_and_the_next_one_finishes(store, tmp_path, call):
+    spare, log = Store(tmp_path / "spare"), tmp_path / "strace"
     replicate(Layout(store.path), Folder(spare, NOW), (), NoProgress())
     before = snapshot(store)
     digests = [layer.digest for name in ("one-1.0", "two-1.0") for layer in store.manifest(store.find(name)).layers]
@@ -109,13 +101,11 @@ def test_a_repair_that_is_killed_loses_nothing_and_the_next_one_finishes(store, 
         (store.path / "index.json").write_bytes(b"{")
 
     harm()
-    whole = whole_time("repair", "--from", spare.path, "--store", store.path)
-    killed = 0
-    for moment in moments(whole):
+    for number in moments(log, call, "repair", "--from", spare.path, "--store", store.path):
         shutil.rmtree(store.path / "quarantine")
         (store.path / "quarantine").mkdir()
         harm()
-        killed += kill_after(moment, "repair", "--from", spare.path, "--store", store.path)
+        assert kill_at(number, log, call, "repair", "--from", spare.path, "--store", store.path)
         kept = {path.read_bytes() for path in (store.path / "quarantine").iterdir()}
         for digest, data in damaged.items():
             held = store.blob_path(digest).read_bytes()
@@ -125,7 +115,6 @@ def test_a_repair_that_is_killed_loses_nothing_and_the_next_one_finishes(store, 
         assert done.returncode == 0, done.stderr
         assert snapshot(store) == before
         assert set(damaged.values()) <= {path.read_bytes() for path in (store.path / "quarantine").iterdir()}
-    assert killed >= MOMENTS // 2
 
 
 @pytest.fixture
