@@ -17,6 +17,7 @@ from tests.bench.auditing import auditing
 from tests.bench.booting import boots
 from tests.bench.building import os_stage, rebuilding, store_size, three_shapes, whole_build
 from tests.bench.figures import Figure, Place
+from tests.bench.sharing import sharing
 from tests.bench.starting import demonstration, start_up
 from tests.bench.toy import toy_chain
 
@@ -29,6 +30,7 @@ PARTS: dict[str, Callable[[Place], Iterator[Figure]]] = {
     "shapes": three_shapes,
     "build": whole_build,
     "rebuild": rebuilding,
+    "sharing": sharing,
     "audit": auditing,
     "demo": demonstration,
 }
