@@ -235,7 +235,7 @@ def test_a_truncated_disk_is_told_in_plain_words(tmp_path: Path) -> None:
     broken.write_bytes(tiny_disk().read_bytes()[:100_000])
     work = tmp_path / "work"
     work.mkdir()
-    error = failure(lambda: QemuMachine.boot(broken, CONFIG, folder=work, time_limit=30))
+    error = failure(lambda: QemuMachine.boot(broken, CONFIG, folder=work, time_limit=10))
     assert "the machine" in str(error)
     assert not running(tmp_path)
     broken.write_bytes(b"no disk at all")
@@ -246,7 +246,7 @@ def test_a_truncated_disk_is_told_in_plain_words(tmp_path: Path) -> None:
 def test_a_disk_without_a_system_gives_up_at_the_limit(tmp_path: Path) -> None:
     empty = tmp_path / "empty.qcow2"
     empty.write_bytes(empty_qcow2())
-    error = failure(lambda: QemuMachine.boot(empty, CONFIG, folder=tmp_path, time_limit=15))
+    error = failure(lambda: QemuMachine.boot(empty, CONFIG, folder=tmp_path, time_limit=10))
     assert "did not answer within" in str(error)
 
 

@@ -56,6 +56,6 @@ def test_a_machine_that_panics_does_not_boot(releases: Workplace) -> None:
 
 
 def test_a_machine_that_never_answers_takes_too_long(releases: Workplace) -> None:
-    run = rebuilt(releases, "silent-1.0", 1, "--image", "vm", "--boot-limit", "60")
+    run = rebuilt(releases, "silent-1.0", 1, "--image", "vm", "--boot-limit", "20")
     assert "COMPARE/bit-identical" in causes(run)
     assert faults(run) == ["BOOT/boot-timeout"]
