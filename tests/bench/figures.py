@@ -81,13 +81,15 @@ def paired(one: Callable[[], float], two: Callable[[], float], pairs: int = PAIR
 
 
 def command(work: Workplace, *words: str) -> Callable[[], object]:
-    """Run a command of the product to its end, its output thrown away."""
+    """Run a command of the product to its end; what it says is shown where it fails, which ends the bench."""
 
     def run() -> None:
-        subprocess.run(
-            [COMMAND, *words], cwd=work.folder, env=installed(work), check=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        done = subprocess.run(
+            [COMMAND, *words], cwd=work.folder, env=installed(work), check=False, text=True, errors="replace",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
+        if done.returncode != 0:
+            raise SystemExit(f"boss-builder {' '.join(words)} ended with {done.returncode}\n{done.stdout[-4000:]}")
 
     return run
 
