@@ -33,7 +33,12 @@ class _Forward:
         """Read bytes. Raises Untrue beyond the bounds."""
         if not 0 <= size <= HEADER_LIMIT:
             raise Untrue(f"{self._name} has a header of {size} bytes")
-        data = self._stream.read(size)
+        try:
+            data = self._stream.read(size)
+        except gzip.BadGzipFile:
+            raise
+        except OSError as error:
+            raise Untrue(f"{self._name} can not be read: {error.strerror}") from error
         self._at += len(data)
         if self._at > self.allowed:
             raise Untrue(

@@ -20,7 +20,7 @@ from builder.audit.copies.place import Folder, check_room, telling
 from builder.audit.copies.registry import Registry, is_address, parse_address
 from builder.audit.copies.registry_target import RegistryTarget
 from builder.audit.copies.source import Source
-from builder.audit.copies.untrusted import Untrue
+from builder.audit.copies.untrusted import Untrue, reading
 from builder.audit.copies.volumes import membership, open_volumes
 from builder.core.errors import InputFailure
 from builder.core.progress import Progress
@@ -49,9 +49,10 @@ def open_source(word: str) -> Source:
     if is_address(word):
         return Registry(parse_address(word))
     path = Path(word)
-    if not path.is_dir():
-        raise InputFailure(f"there is no folder {path}", hint="name a folder, or oci://HOST/NAME")
-    return _folder(path, word, None)
+    with reading(word):
+        if not path.is_dir():
+            raise InputFailure(f"there is no folder {path}", hint="name a folder, or oci://HOST/NAME")
+        return _folder(path, word, None)
 
 
 def _folder(path: Path, name: str, unpacked: Unpack | None) -> Layout:
@@ -104,18 +105,26 @@ def opened_source(word: str, store: Store, progress: Progress, more: Sequence[st
 
         def unpacked(archive: Path) -> Path:
             check_room(store.path, archive.stat().st_size, f"unpacking {archive}")
-            stack.enter_context(telling(str(store.path)))
-            folder = stack.enter_context(store.workspace("import"))
-            progress.say(f"unpacking {archive}")
-            return unpack(archive, folder)
+            with telling(str(store.path)):
+                folder = stack.enter_context(store.workspace("import"))
+                progress.say(f"unpacking {archive}")
+                return unpack(archive, folder)
 
-        if more:
-            bags = [bag for one in (word, *more) for bag in _named_bags(one, unpacked)]
-            yield open_volumes(bags, f"{word} and {len(more)} more")
-        elif is_address(word) or not Path(word).is_file():
-            yield _folder(Path(word), word, unpacked) if Path(word).is_dir() else open_source(word)
-        else:
-            yield _folder(unpacked(Path(word)), word, None)
+        with reading(word):
+            source = _opened(word, more, unpacked)
+        yield source
+
+
+def _opened(word: str, more: Sequence[str], unpacked: Unpack) -> Source:
+    path = Path(word)
+    if more:
+        bags = [bag for one in (word, *more) for bag in _named_bags(one, unpacked)]
+        return open_volumes(bags, f"{word} and {len(more)} more")
+    if not is_address(word) and path.is_file():
+        return _folder(unpacked(path), word, None)
+    if not is_address(word) and path.is_dir():
+        return _folder(path, word, unpacked)
+    return open_source(word)
 
 
 def _named_bags(word: str, unpacked: Unpack) -> list[tuple[Path, str]]:

@@ -23,6 +23,8 @@ from builder.store.verify import MANIFEST_LIMIT
 T = TypeVar("T")
 NAME_LIMIT = 1024
 """Bytes of a path in an archive."""
+PART_LIMIT = 255
+"""Bytes of one part of it: file systems take no more."""
 LINE_LIMIT = 4096
 RATIO = 200
 """How many times its own size an archive, or a file with holes, may be. Disks and logs stay under it."""
@@ -43,7 +45,8 @@ class Untrue(InputFailure):
 def checked_name(name: str) -> str:
     """Give a relative path with `/` as it is. Raises Untrue where it leads elsewhere or is spelled in an odd way."""
     parts = name.split("/")
-    if CONTROL.search(name) or len(name.encode("utf-8", "surrogateescape")) > NAME_LIMIT:
+    long = max(len(part.encode("utf-8", "surrogateescape")) for part in parts) > PART_LIMIT
+    if CONTROL.search(name) or long or len(name.encode("utf-8", "surrogateescape")) > NAME_LIMIT:
         raise Untrue(f"a name that no file should have: {name[:80]!r}")
     if name.startswith("/") or "\\" in name or any(part in {"", ".", ".."} for part in parts):
         raise Untrue(f"the name {name!r} leads elsewhere, or is spelled in an odd way")
@@ -114,6 +117,15 @@ def decode_index(data: bytes, what: str) -> oci.Index:
             raise Untrue(f"{what} names {key} twice")
         names.add(key)
     return index
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Raise Untrue where a disk, or what lies there, does not let itself be read."""
+    try:
+        yield
+    except OSError as error:
+        raise Untrue(f"{name[:300]} can not be read: {error.strerror}") from error
 
 
 @contextmanager

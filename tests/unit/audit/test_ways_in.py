@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -421,6 +422,27 @@ def test_a_folder_that_is_a_link_is_refused_by_every_way(layout, tmp_path, way):
         refused(word, tmp_path, "is a link|through a link|neither a file nor a folder")
 
 
+def test_folders_in_folders_without_end_are_refused(layout, tmp_path):
+    bag = as_bag(layout)
+    here = os.open(bag / "data", os.O_RDONLY)
+    for _ in range(30):  # together they are longer than a path may be
+        os.mkdir("d" * 200, dir_fd=here)
+        inner = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    back = Store(tmp_path / "deep/back")
+    with pytest.raises(InputFailure, match="can not be read: File name too long"):
+        take(str(bag), back)
+    assert set(back.references()) == {"mine-1.0"}
+    subprocess.run(["rm", "-r", bag], check=True)
+
+
+def test_a_name_that_no_file_can_have_is_told(tmp_path):
+    with pytest.raises(InputFailure, match="can not be read: File name too long"):
+        take("n" * 5000, Store(tmp_path / "back"))
+
+
 def test_a_sparse_file_is_not_read_to_its_end(tmp_path):
     path = tmp_path / "hollow"
     path.write_bytes(b"data")
@@ -448,6 +470,7 @@ MEMBERS = {
     "an absolute name": ([member("/tmp/evil-way-in")], "leads elsewhere"),
     "a name with a backslash": ([member("{top}\\..\\evil")], "leads elsewhere"),
     "a name with a line end": ([member("{top}/a\nb")], "no file should have"),
+    "a name that is too long": ([member("{top}/" + "n" * 256)], "no file should have"),
     "a name that is no UTF-8": ([member("{top}/a\udcff"), member("{top}/a\udcff")], "twice"),
     "a link": ([member("{top}/link", tarfile.SYMTYPE)], "is a link"),
     "a hard link": ([member("{top}/link", tarfile.LNKTYPE)], "is a link"),
