@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from builder.build.build import builder_image
+from builder.build.build import build_plan, builder_image
 from builder.core import documents
 from builder.core.digest import Digest
 from builder.export.archive import image_blobs
@@ -81,6 +81,8 @@ def _chosen(
     exported = {image.descriptor.digest for image in images}
     builder, digest = builder_image(lock).digest, Digest.of(lock_file.encode(lock))
     shapes = {reference(release, shape) for shape in SHAPES}
+    planned = build_plan(lock)
+    stages = {stage.reference for stage in (*planned.stages, *([planned.vm] if planned.vm else ()))}
     for name, descriptor in store.references().items():
         kind = name.partition("/")[0]
         if name in shapes:
@@ -90,8 +92,7 @@ def _chosen(
         elif kind == BUILDER:
             wanted = with_inputs and descriptor.digest == builder
         elif kind == STAGE:
-            layers = store.manifest(descriptor).layers if with_inputs else ()
-            wanted = bool(layers) and all(layer.digest in at_hand for layer in layers)
+            wanted = with_inputs and name in stages and at_hand.issuperset(_layers(store, descriptor))
         elif is_of(name, release) and kind != REBUILD:
             subject = store.manifest(descriptor).subject
             wanted = subject is None or subject.digest in exported
@@ -99,6 +100,10 @@ def _chosen(
             wanted = False
         if wanted:
             yield name, descriptor
+
+
+def _layers(store: Store, descriptor: oci.Descriptor) -> tuple[Digest, ...]:
+    return tuple(layer.checked_digest for layer in store.manifest(descriptor).layers)
 
 
 def _blobs(store: Store, references: Mapping[str, oci.Descriptor]) -> dict[Digest, int]:

@@ -12,6 +12,7 @@ import pytest
 from builder.audit.copies.bring_in import bring_in
 from builder.audit.copies.find import open_source, opened_source
 from builder.audit.copies.place import Folder
+from builder.build.build import build_plan
 from builder.core.digest import Digest
 from builder.core.errors import InputFailure
 from builder.core.progress import NoProgress
@@ -43,10 +44,21 @@ def release(tmp_path_factory) -> Site:
     for name in (f"results/{RELEASE}/oci", f"receipt/{RELEASE}/0123", f"rebuild/{RELEASE}", "results/other-1.0/oci"):
         put_artifact(store, name, name.encode() * 2_000)
     layer = store.manifest(image).layers[0]
-    for name, layers in (("os", (layer,)), ("of-vm", (descriptor(store, "x", b"not in the image"),))):
+    other = descriptor(store, "x", b"not in the image")
+    for name, one in ((os_stage(site), layer), (vm_stage(site), other), (f"{STAGE}/os/of-an-older-day", layer)):
         config = descriptor(store, "application/vnd.test", name.encode())
-        store.put_manifest(oci.Manifest(config=config, layers=layers), f"{STAGE}/{name}/1")
+        store.put_manifest(oci.Manifest(config=config, layers=(one,)), name)
     return site
+
+
+def os_stage(site: Site) -> str:
+    return build_plan(site.lock).stages[0].reference
+
+
+def vm_stage(site: Site) -> str:
+    planned = build_plan(site.lock).vm
+    assert planned
+    return planned.reference
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +105,7 @@ def test_an_export_gives_images_and_evidence_back(release, copied, tmp_path, for
 def test_an_export_with_inputs_gives_all_back_that_a_build_needs(release, tmp_path):
     back = Store(tmp_path / "back")
     take(write(release, tmp_path / "x", with_inputs=True), back)
-    names = IMAGES | EVIDENCE | {f"inputs/{RELEASE}", "builder/one", f"{STAGE}/os/1"}
+    names = IMAGES | EVIDENCE | {f"inputs/{RELEASE}", "builder/one", os_stage(release)}
     assert verify(back) == ()
     assert back.references() == {name: release.store.find(name) for name in names}
     write(Site(back, release.lock), tmp_path / "again", with_inputs=True)
