@@ -7,17 +7,20 @@ import json
 import os
 import random
 import re
+import secrets
 import shutil
 import signal
 import subprocess
 import tarfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from builder.engine.archive import read_layer
+from builder.engine.engine import OWNER
 from builder.inside.canonical import REGULAR, HashingWriter, merge
 from builder.store.verify import verify
 from tests.integration.spine import COMMAND, MINIBOSS, Ran, Workplace, example_upstream, miniboss
@@ -117,37 +120,82 @@ def test_a_rendered_context_is_the_same_each_time_and_is_not_written_over(built,
 # -- no network ------------------------------------------------------------------------------------------------------
 
 
+BLOCK = re.compile(r'\n  (?:sample|observable) "([^"]+)" \{\n.*?\n  \}\n', re.DOTALL)
+KEPT = {"ee", "ee-spectra", "ee-angles"}
+SHORT_SUITE = 'def test_boss_says_its_version(host):\n    assert "BOSS version: 1.0.0" in host.run("boss.exe").stdout\n'
+
+
+def validated_shortly(work: Workplace) -> None:
+    """Let the release be validated with one sample and one check of its own: an emulated machine takes long for all."""
+    base = work.recipes / "miniboss"
+    text, found = BLOCK.subn(lambda block: block[0] if block[1] in KEPT else "", (base / "recipe.hcl").read_text())
+    assert found > len(KEPT)
+    (base / "recipe.hcl").write_text(text)
+    shutil.rmtree(base / "validation")
+    (base / "validation").mkdir()
+    (base / "validation" / "test_boss.py").write_text(SHORT_SUITE)
+    ran = work.run("freeze", MINIBOSS)
+    assert ran.code == 0, ran.err
+
+
+@contextmanager
+def engine_events(path: Path) -> Iterator[None]:
+    """Write what the engine does to a file meanwhile, a line of JSON each; it remembers but a few hundred itself."""
+    words = ["docker", "events", "--since", str(int(time.time())), "--format", "{{json .}}"]
+    last = f"boss-builder-test/{secrets.token_hex(8)}:last-event"
+    images = ["docker", "images", "--quiet", "--filter", "reference=boss-builder/builder"]
+    with path.open("wb") as sink, subprocess.Popen(words, stdout=sink) as watcher:
+        try:
+            yield
+            image = subprocess.run(images, check=True, capture_output=True, text=True).stdout.split()[0]
+            subprocess.run(["docker", "tag", image, last], check=True)
+            subprocess.run(["docker", "rmi", last], check=True, capture_output=True)
+            end = time.monotonic() + 60
+            while last not in path.read_text():
+                assert time.monotonic() < end
+                time.sleep(0.1)
+        finally:
+            watcher.terminate()
+
+
+def networks_joined(events: list[dict], processes: set[str]) -> set[str]:
+    """Names of the networks that containers of some processes were joined to; others may use the engine too."""
+    owners = {
+        event["Actor"]["ID"]: event["Actor"]["Attributes"][OWNER].split(":")[1]
+        for event in events
+        if event["Type"] == "container" and OWNER in event["Actor"]["Attributes"]
+    }
+    assert set(owners.values()) & processes
+    return {
+        event["Actor"]["Attributes"]["name"]
+        for event in events
+        if event["Type"] == "network" and owners.get(event["Actor"]["Attributes"].get("container")) in processes
+    }
+
+
 @pytest.mark.timeout(1800)
 def test_build_and_validation_make_no_network_connection(built, tmp_path):
     """Our processes run where there is no network at all, and are traced; our containers are joined to none."""
     work = built.copy(tmp_path / "work", without="stage/boss/")
-    since = str(int(time.time()))
-    for command in ("build", "validate"):
-        trace = tmp_path / f"{command}.strace"
-        prefix = (
-            "unshare",
-            "--net",
-            "strace",
-            "-f",
-            "--seccomp-bpf",
-            "-qq",
-            "-e",
-            "trace=connect,sendto,sendmsg",
-            "-o",
-            str(trace),
-        )
-        ran = work.run(command, MINIBOSS, prefix=prefix, time_limit=1500)
-        assert ran.code == 0, ran.err
-        calls = trace.read_text()
-        assert "AF_UNIX" in calls  # the engine's socket: the trace does see connections
-        assert not re.search(r"AF_INET6?\b", calls)
-    until = str(int(time.time()) + 1)
-    events = subprocess.run(
-        ["docker", "events", "--since", since, "--until", until, "--filter", "type=network", "--format", "{{json .}}"],
-        check=True, capture_output=True, text=True,
-    ).stdout.splitlines()  # fmt: skip
-    joined = {json.loads(event)["Actor"]["Attributes"]["name"] for event in events}
-    assert joined == {"none"}
+    validated_shortly(work)
+    processes = set()
+    with engine_events(tmp_path / "events"):
+        for command in ("build", "validate"):
+            trace = tmp_path / f"{command}.strace"
+            prefix = (
+                "unshare", "--net", "strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect,sendto,sendmsg",
+                "-o", str(trace),
+            )  # fmt: skip
+            ran = work.run(command, MINIBOSS, "--json", prefix=prefix, time_limit=1500)
+            assert ran.code == 0, ran.err
+            images = ran.json["images"]
+            assert [image.get("shape") or image["image"]["shape"] for image in images] == ["oci", "sif", "vm"]
+            calls = trace.read_text()
+            assert "AF_UNIX" in calls  # the engine's socket: the trace does see connections
+            assert not re.search(r"AF_INET6?\b", calls)
+            processes |= {line.split(maxsplit=1)[0] for line in calls.splitlines()}
+    events = [json.loads(line) for line in (tmp_path / "events").read_text().rpartition("\n")[0].splitlines()]
+    assert networks_joined(events, processes) == {"none"}
 
 
 # -- plain tools ----------------------------------------------------------------------------------------------------
@@ -214,7 +262,7 @@ def test_another_release_on_the_same_base_shares_its_stages(built, tmp_path):
     recipe.write_text(text + SAME_PACKAGE)
     ran = work.run("freeze", "miniboss-1.0.1")
     assert ran.code == 0, ran.err
-    ran = work.run("build", "miniboss-1.0.1", "--json")
+    ran = work.run("build", "miniboss-1.0.1", "--image", "vm", "--json")
     assert ran.code == 0, ran.err
     assert [s["name"] for s in ran.json["stages"] if not s["stored"]] == ["boss", "vm"]
     assert not set(digests(ran).values()) & set(built_again(built).values())
@@ -251,10 +299,10 @@ def test_a_damaged_lock_is_the_inputs_fault(built, tmp_path):
 def test_the_store_alone_suffices_to_build_and_to_render(built, tmp_path):
     work = built.copy(tmp_path / "work", without="stage/boss/")
     shutil.rmtree(work.recipes)
-    ran = work.run("build", MINIBOSS, "--json")
+    ran = work.run("build", MINIBOSS, "--image", "oci", "--json")
     assert ran.code == 0, ran.err
     assert "the store's own lock is used" in ran.err
-    assert digests(ran) == built_again(built)
+    assert digests(ran) == {"oci": built_again(built)["oci"]}
     failed(work.run("build", "miniboss-9.9.9"), 2, "there is no recipe")
 
 
@@ -301,18 +349,31 @@ def test_a_puppet_template_that_can_not_be_trusted_fails_the_build(built, tmp_pa
 
 
 def test_killed_at_any_moment_the_store_verifies_and_the_next_run_finishes(built, tmp_path):
+    """In each part of the work, some time after it began."""
     work = unbuilt(built, tmp_path / "work")
     seed = 20260102
     dice = random.Random(seed)
-    for _ in range(5):
-        process = work.start("build", MINIBOSS)
-        time.sleep(dice.uniform(0.5, 30))
-        process.kill()
-        process.wait()
-        assert verify(work.store) == (), f"seed {seed}"
+    for begun in ("stage os ...", "stage boss ...", "bring the layers", "image sif ...", "image vm ..."):
+        with began(work, begun) as process:
+            time.sleep(dice.uniform(0, 3))
+            process.kill()
+        assert verify(work.store) == (), f"seed {seed}, {begun}"
     assert built_again(work) == built_again(built)
     assert verify(work.store) == ()
     assert [p.name for p in (work.folder / "images" / "tmp").iterdir() if not p.name.startswith("keep-")] == []
+
+
+@contextmanager
+def began(work: Workplace, begun: str) -> Iterator[subprocess.Popen[str]]:
+    """Start to build, and wait for a line of progress, or for the end."""
+    words = [COMMAND, "build", MINIBOSS]
+    with subprocess.Popen(
+        words, cwd=work.folder, env=work.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stderr:
+            if line.startswith(begun):
+                break
+        yield process
 
 
 @pytest.mark.parametrize(
@@ -321,17 +382,12 @@ def test_killed_at_any_moment_the_store_verifies_and_the_next_run_finishes(built
 )
 def test_an_interrupt_ends_a_build_and_leaves_nothing_behind(built, tmp_path, begun, sent):
     work = built.copy(tmp_path / "work", without="stage/")
-    process = subprocess.Popen(
-        [COMMAND, "build", MINIBOSS], cwd=work.folder, env=work.environment(), stderr=subprocess.PIPE, text=True
-    )
-    for line in process.stderr:
-        if line.startswith(begun):
-            break
-    time.sleep(2)
-    process.send_signal(sent)
-    began = time.monotonic()
-    said = process.communicate(timeout=60)[1]
-    assert time.monotonic() - began < 30  # no waiting for what the engine still does
+    with began(work, begun) as process:
+        time.sleep(2)
+        process.send_signal(sent)
+        signalled = time.monotonic()
+        said = process.communicate(timeout=60)[1]
+        assert time.monotonic() - signalled < 30  # no waiting for what the engine still does
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert verify(work.store) == ()
