@@ -27,6 +27,8 @@ PLACE = re.compile(
 )
 LABEL = re.compile(r"(Bag-Group-Identifier|Bag-Count)\s*:\s*(.*?)\s*", re.IGNORECASE)
 COUNT = re.compile(r"([0-9]{1,6}) of ([0-9]{1,6})", re.ASCII)
+UNKNOWN = re.compile(r"[0-9]{1,6} of \?", re.ASCII)
+"""What RFC 8493 has for a group whose end is not known: none of ours."""
 INDEX = "index.json"
 HINT = "name all volumes of one group, or the folder that they lie in"
 
@@ -56,7 +58,7 @@ def membership(bag: Path, called: str) -> Membership | None:
     except FileNotFoundError:
         return None
     group, count = said.get("bag-group-identifier"), said.get("bag-count")
-    if group is None or count is None:
+    if group is None or count is None or UNKNOWN.fullmatch(count):
         return None
     numbers = COUNT.fullmatch(count)
     found = Membership(group, int(numbers[1]), int(numbers[2])) if numbers else None

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from builder.audit.copies.bring_in import bring_in
 from builder.audit.copies.find import open_source, opened_source
 from builder.audit.copies.place import Folder
+from builder.audit.copies.volumes import Membership, membership
 from builder.core.digest import Digest
 from builder.core.errors import InputFailure, WorkFailure
 from builder.core.progress import NoProgress
@@ -332,6 +333,23 @@ def test_a_volume_alone_says_which_are_missing(done, tmp_path):
     assert [problem.message.split(" of ")[0] for problem in raised.value.problems] == [
         f"volume {number}" for number in range(1, len(done.bags) + 1) if number != 2
     ]
+
+
+@pytest.mark.parametrize(
+    ("info", "found"),
+    [
+        ("", None),
+        ("Bag-Group-Identifier: g\n", None),
+        ("Bag-Count: 1 of 2\n", None),
+        ("Bag-Group-Identifier: g\nBag-Count: 1 of 1\n", None),
+        ("Bag-Group-Identifier: g\nBag-Count: 3 of ?\n", None),
+        ("bag-group-identifier : g h\r\nBAG-COUNT:2 of 3\r\n", Membership("g h", 2, 3)),
+    ],
+    ids=["nothing", "no count", "no group", "the only one", "no end", "the second"],
+)
+def test_a_bag_says_which_volume_it_is(tmp_path, info, found):
+    (tmp_path / "bag-info.txt").write_text(info, newline="")
+    assert membership(tmp_path, "it") == found
 
 
 @pytest.mark.parametrize(
