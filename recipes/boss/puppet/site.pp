@@ -20,6 +20,11 @@ file { '/etc/profile.d/boss.sh':
   group   => 'root',
   mode    => '0644',
   content => '# setup_boss: set the environment of a job of BOSS, in bash; managed by puppet
+# boss.exe is found whatever the profile of the system makes of PATH
+[ -z "${BesArea-}" ] || case ":$PATH:" in
+    *":$BesArea/InstallArea/$CMTCONFIG/bin:"*) ;;
+    *) PATH="$BesArea/InstallArea/$CMTCONFIG/bin:$PATH" ;;
+esac
 setup_boss() {
     boss_from=$PWD
     boss_home=$(mktemp -d "${TMPDIR:-/tmp}/cmthome.XXXXXX") || return
