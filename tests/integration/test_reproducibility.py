@@ -1,13 +1,17 @@
 """The same lock gives the same bytes in another world: both example releases, every output, everything varied at once.
 
-Another day (libfaketime, on the host and in every container), another engine with its files in memory, another
-folder, user, umask, locale, time zone and host name, one processor instead of two. What is emulated: the
-operating system tinyel, made of Debian binaries, and the toy miniboss.
+Another day (libfaketime, on the host and in every container), another engine, another folder, user, umask, locale,
+time zone and host name, one processor instead of two, and another order of the entries of every folder: what was on the
+disk at the first build (the engine's files, the store and its workspaces) is in memory at the second, and what was in
+memory (the root while dnf installs, the files that images are packed from) is on the disk. File systems in memory list
+the newest entry first or last, those on disks by a hash of its name. What is emulated: the operating system tinyel,
+made of Debian binaries, and the toy miniboss.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -15,13 +19,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.integration.spine import PORT, Workplace, example_upstream, miniboss
+from tests.integration.spine import CACHE, PORT, Workplace, example_upstream, miniboss
 from tests.integration.tiny_release import must
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("reproducibility")]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("reproducibility"), pytest.mark.timeout(1800)]
 RELEASES = ("miniboss-1.0.0", "miniboss-1.1.0")
 RUNTIME = Path(__file__).with_name("other_day_runtime.py")
 USER = 4711
@@ -38,6 +43,8 @@ class World:
 
     prefix: tuple[str, ...]
     environment: dict[str, str]
+    memory: Path
+    """A folder in memory that its user can write to."""
 
     @property
     def year(self) -> str:
@@ -62,12 +69,12 @@ def mounted(*words: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def another_engine(folder: Path) -> Iterator[str]:
+def another_engine(folder: Path, runtime: Path) -> Iterator[str]:
     """Start a Docker Engine of its own, whose containers live on another day; gives its address."""
     address = f"unix://{folder}/docker.sock"
     words = [
         "dockerd", f"--host={address}", f"--data-root={folder}/data", f"--exec-root={folder}/exec",
-        f"--pidfile={folder}/pid", "--bridge=none", "--iptables=false", f"--add-runtime=other-day={RUNTIME}",
+        f"--pidfile={folder}/pid", "--bridge=none", "--iptables=false", f"--add-runtime=other-day={runtime}",
         "--default-runtime=other-day", f"--group={USER}",
     ]  # fmt: skip
     with (folder / "log").open("wb") as log, subprocess.Popen(words, stdout=log, stderr=log) as engine:
@@ -84,11 +91,24 @@ def another_engine(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = Path(tmp_path_factory.mktemp("engine"))
+def disk() -> Iterator[Path]:
+    """A folder on the disk, where the checkout lies; the system's own for temporary files may be in memory."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def world(disk: Path) -> Iterator[World]:
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
     with ExitStack() as stack:
-        stack.enter_context(mounted("mount", "-t", "tmpfs", "-o", "size=8g", "engine", folder))
-        address = stack.enter_context(another_engine(folder))
+        stack.callback(folder.rmdir)
+        stack.enter_context(mounted("mount", "-t", "tmpfs", "-o", "size=12g,mode=755", "elsewhere", folder))
+        for name in ("engine", "user"):
+            (folder / name).mkdir(mode=0o755)
+        os.chown(folder / "user", USER, USER)
+        address = stack.enter_context(another_engine(folder / "engine", shutil.copy2(RUNTIME, disk)))
         # another user, who may read this checkout wherever it lies, and talk to that engine, and nothing more
         user = (
             "setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups",
@@ -98,17 +118,33 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "unshare", "--uts", "sh", "-c", 'hostname elsewhere && umask 077 && exec "$@"', "sh",
             "taskset", "--cpu-list", "0", *user, "faketime", "+400 days",
         )  # fmt: skip
-        yield World(prefix, {"DOCKER_HOST": address, "HOME": "/nonexistent", **UNLIKE})
+        environment = {"DOCKER_HOST": address, "HOME": "/nonexistent", **UNLIKE}
+        yield World(prefix, environment, folder / "user")
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """Both releases, frozen and built in this world."""
-    work = miniboss().copy(tmp_path_factory.mktemp("both"))
+def built(disk: Path) -> Workplace:
+    """Both releases, frozen and built in this world, on the disk."""
+    work = miniboss().copy(disk / "both")
     with example_upstream(PORT):
         must(work.run("freeze", RELEASES[1]))
     must(work.run("build", RELEASES[1], time_limit=1200))
     return work
+
+
+@pytest.fixture(scope="module")
+def runs(built: Workplace, world: World) -> list[dict[str, Any]]:
+    """What rebuilding both in the other world found, from a copy in memory."""
+    work = built.copy(world.memory / "elsewhere")
+    for path in (work.folder, *work.folder.rglob("*")):
+        os.chown(path, USER, USER, follow_symlinks=False)
+    ran = work.run(
+        "rebuild", *RELEASES, "--without-validation", "--json",
+        prefix=world.prefix, environment=world.environment, time_limit=1200,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err + ran.out
+    found: list[dict[str, Any]] = ran.json["runs"]
+    return found
 
 
 def test_that_world_is_another(world: World) -> None:
@@ -121,22 +157,62 @@ def test_that_world_is_another(world: World) -> None:
     assert said.split() == [world.year, "elsewhere", "0077", str(USER), "1", "+14", world.year]
 
 
-def test_every_output_of_both_example_releases_is_bit_identical(built: Workplace, world: World, tmp_path: Path) -> None:
-    work = built.copy(tmp_path / "elsewhere")
-    for path in (work.folder, *work.folder.rglob("*")):
-        os.chown(path, USER, USER, follow_symlinks=False)
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.is_relative_to(tempfile.gettempdir()) and parent != Path(tempfile.gettempdir()):
-            parent.chmod(0o755)
-    ran = work.run(
-        "rebuild", *RELEASES, "--without-validation", "--json",
-        prefix=world.prefix, environment=world.environment, time_limit=1200,
-    )  # fmt: skip
-    assert ran.code == 0, ran.err + ran.out
-    images = world.output("docker", "images", "--quiet", "--filter", "reference=boss-builder/builder").split()
-    asked = ("docker", "run", "--rm", "--network", "none", images[0], "sh", "-c", "date +%Y; nproc; hostname")
-    assert world.output(*asked).split() == [world.year, "1", "elsewhere"], "containers are of that world too"
-    answers = {(run["release"], answer["shape"]): answer for run in ran.json["runs"] for answer in run["answers"]}
+@pytest.mark.usefixtures("runs")
+def test_its_containers_are_of_that_world(world: World) -> None:
+    assert in_container("date +%Y; nproc; hostname", world).split() == [world.year, "1", "elsewhere"]
+
+
+def test_its_folders_list_their_entries_in_another_order(built: Workplace, world: World) -> None:
+    """As programs see them that do not sort: made in one order, on the disk here and in memory there."""
+    here, there = (listed(folder) for folder in (built.folder / "images" / "tmp", world.memory))
+    assert sorted(here) == sorted(there) == sorted(NAMES)
+    assert here != there
+
+
+@pytest.mark.usefixtures("runs")
+@pytest.mark.parametrize("folder", ["/listed", "/boss-builder/listed"], ids=["root", "memory"])
+def test_folders_in_its_containers_list_their_entries_in_another_order(world: World, folder: str) -> None:
+    """A container's root is on the disk here, in memory there; what we ask to have in memory, the other way round."""
+    script = f"mkdir -p {folder} && cd {folder} && touch {' '.join(NAMES)} && ls -U"
+    here, there = (in_container(script, place).split() for place in (None, world))
+    assert sorted(here) == sorted(there) == sorted(NAMES)
+    assert here != there
+
+
+NAMES = [f"entry-{number}" for number in range(64)]
+
+
+def listed(folder: Path) -> list[str]:
+    """Make entries in a new folder; gives them in the order in which the file system has them."""
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        for name in NAMES:
+            (Path(place) / name).touch()
+        return os.listdir(place)  # noqa: PTH208 - in the file system's own order
+
+
+def in_container(script: str, world: World | None) -> str:
+    """Run a script in the builder image, in that world or in this; gives what it printed."""
+    words = ["docker", "images", "--quiet", "--filter", "reference=boss-builder/builder"]
+    options = ["--rm", "--network", "none", "--tmpfs", "/boss-builder/listed:exec"]
+    if world is not None:
+        (image, *_) = world.output(*words).split()
+        return world.output("docker", "run", *options, image, "sh", "-c", script)
+    (image, *_) = subprocess.run(words, check=True, capture_output=True, text=True, timeout=120).stdout.split()
+    done = subprocess.run(
+        ["docker", "run", *options, image, "sh", "-c", script], check=True, capture_output=True, text=True, timeout=120
+    )
+    return done.stdout
+
+
+@pytest.mark.usefixtures("runs")
+def test_what_is_in_memory_here_lay_on_the_disk_there(disk: Path) -> None:
+    """The root that dnf installs into, and what images are packed from."""
+    found = {path.name.split("-")[3] for path in disk.glob("not-in-memory-*")}
+    assert {"os", "scratch"} <= found
+
+
+def test_every_output_of_both_example_releases_is_bit_identical(runs: list[dict[str, Any]]) -> None:
+    answers = {(run["release"], answer["shape"]): answer for run in runs for answer in run["answers"]}
     assert sorted(answers) == [(release, shape) for release in RELEASES for shape in ("oci", "sif", "vm")]
     for answer in answers.values():
         assert answer["stored"] == answer["rebuilt"] != ""
