@@ -137,7 +137,11 @@ def test_a_package_without_licence_or_with_another_digest_has_none(release):
     assert licenses(release.store, with_primary(release, gzip.compress(text + b"</metadata>"))) == {}
 
 
-@pytest.mark.parametrize("data", [b"", b"plain", gzip.compress(b""), gzip.compress(b"<other/>")], ids=["empty", "plain", "packed", "other"])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"plain", gzip.compress(b""), gzip.compress(b"<other/>")],
+    ids=["nothing", "plain", "nothing packed", "other"],
+)
 def test_what_is_no_list_is_refused(release, data):
     with pytest.raises(WorkFailure, match="the list of the frozen repository is damaged: 0a-primary"):
         licenses(release.store, with_primary(release, data))

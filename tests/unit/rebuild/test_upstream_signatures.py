@@ -208,7 +208,9 @@ def case_of(*names):
     place = Place(Repository(
         name="os", url="http://127.0.0.1:9/", revision="", metadata={}, signature=Signature(verdict=Verdict.UNSIGNED),
         keys=(), packages=packages,
-    ), Asked("os", "http://127.0.0.1:9/", (), gpgcheck=True, repo_gpgcheck=False, where=("os",)))  # fmt: skip
+    ), Asked(
+        "os", "http://127.0.0.1:9/", (), gpgcheck=True, repo_gpgcheck=False, weak_signatures=False, where=("os",)
+    ))  # fmt: skip
     return Case(place, None, Reply(Ask("http://127.0.0.1:9/")), (), packages)
 
 
