@@ -21,7 +21,7 @@ unit: setup  ## unit tests: seconds, no network, no Docker
 	@$(PYTEST) tests/unit -n 2 -q
 
 integration: setup  ## integration tests: the real engine, the example upstream
-	@$(PYTEST) tests/integration -n 2 --dist loadgroup -q
+	@$(PYTEST) tests/integration -n 2 --dist loadgroup -q --durations=40
 
 lint: setup  ## ruff, mypy, the arrows between the rooms
 	@$(PYTHON) -m ruff check .
