@@ -66,6 +66,7 @@ def _show(examined: Sequence[Examined], problems: Sequence[Problem], *, as_json:
                 "base": one.is_base,
                 "well": not one.problems,
                 "to_set": [{"name": v.name, "description": v.description, "example": v.example} for v in one.to_set],
+                "placeholders": [str(at) for at in one.placeholders],
             }
             for one in examined
         ]
@@ -83,10 +84,14 @@ def _show(examined: Sequence[Examined], problems: Sequence[Problem], *, as_json:
 
 
 def _to_set(one: Examined) -> Iterator[str]:
-    """Say which variables the librarian must set."""
+    """Say which variables the librarian must set, and what he must write in the place of PLACEHOLDER."""
     if one.to_set:
         count = "a variable has" if len(one.to_set) == 1 else f"{len(one.to_set)} variables have"
         yield f"  {count} only an example, and must be set before it is frozen (--var NAME=VALUE):"
     for variable in one.to_set:
         example = variable.example if isinstance(variable.example, str) else json.dumps(variable.example)
         yield f"    {variable.name}: {variable.description or variable.wanted}; as in {example}"
+    if one.placeholders:
+        yield "  these are still marked with PLACEHOLDER, and must be written before it is frozen:"
+    for at in one.placeholders:
+        yield f"    {at}"

@@ -26,6 +26,9 @@ from builder.recipe.paths import Source
 from builder.recipe.structure import checked, merged
 from builder.recipe.variables import PREFIX, from_outside
 
+PLACEHOLDER = b"PLACEHOLDER"
+"""What `init` writes beside a value that somebody must replace."""
+_COMMENTS = (b"#", b"//")
 _PART_OF_RELEASE = ("name", "version", "date", "title")
 _PART_OF_OS = ("family", "version", "architecture")
 
@@ -61,6 +64,8 @@ class LoadedRecipe:
     _places: Mapping[Place, Location] = field(repr=False, compare=False)
     to_set: tuple[ToSet, ...] = ()
     """The variables for which only examples stand."""
+    placeholders: tuple[Location, ...] = ()
+    """Where values are still marked with PLACEHOLDER."""
     _behind: Mapping[Place, frozenset[str]] = field(repr=False, compare=False, default_factory=dict)
 
     def examples_behind(self, path: Place) -> tuple[str, ...]:
@@ -69,13 +74,15 @@ class LoadedRecipe:
         return tuple(one.name for one in self.to_set if one.name in behind)
 
     def unset(self) -> tuple[Problem, ...]:
-        """Say which variables must be set before this is frozen, and how."""
-        return tuple(one.problem() for one in self.to_set)
+        """Say what must be set before this is frozen, and how: variables, and what is marked with PLACEHOLDER."""
+        hint = "write what is so in its place, or take the word away where the value is right"
+        marked = (Problem("this is still marked with PLACEHOLDER", hint, at) for at in self.placeholders)
+        return (*(one.problem() for one in self.to_set), *marked)
 
     def check_is_set(self) -> None:
-        """Raise InputFailure with every variable for which only an example stands."""
-        if self.to_set:
-            raise InputFailure(*self.unset())
+        """Raise InputFailure with every variable for which only an example stands, and every PLACEHOLDER."""
+        if problems := self.unset():
+            raise InputFailure(*problems)
 
     def resolve(self, ref: FileRef) -> Path:
         """Give the path of a file or folder that the recipe names."""
@@ -114,6 +121,11 @@ class Examined(msgspec.Struct, frozen=True):
     def to_set(self) -> tuple[ToSet, ...]:
         """The variables that must be set before it is frozen; of a release without problems."""
         return self.loaded.to_set if self.loaded else ()
+
+    @property
+    def placeholders(self) -> tuple[Location, ...]:
+        """Where values are still marked with PLACEHOLDER; of a release without problems."""
+        return self.loaded.placeholders if self.loaded else ()
 
     def unknown_variables(self, variables: Mapping[str, str]) -> tuple[Problem, ...]:
         """Name what is set with --var and not declared."""
@@ -184,6 +196,7 @@ class _Loading:
         self.complete = True
         self.only_examples: set[str] = set()
         self.sources: dict[str, Source] = {}
+        self.placeholders: list[Location] = []
         self.first = Source(str(path), Path(os.path.abspath(path)))  # noqa: PTH100 - `..` goes, links stay
         self.recipes = self.first.folder.parent
 
@@ -208,6 +221,7 @@ class _Loading:
         data = self.bytes_of(source)
         if data is None:
             return None
+        self.placeholders.extend(_placeholders(data, source.shown))
         parsed = parse(data, source.shown)
         self.problems.extend(parsed.problems)
         if parsed.body is None:
@@ -303,7 +317,8 @@ class _Loading:
         files = tuple(source.path for source in self.sources.values())
         places = {(): Location(self.first.shown)} | decoder.places
         to_set = self.to_set(body, decoder, evaluator)
-        return LoadedRecipe(Recipe(**values), self.recipes, files, places, to_set, decoder.behind)
+        placeholders = tuple(self.placeholders)
+        return LoadedRecipe(Recipe(**values), self.recipes, files, places, to_set, placeholders, decoder.behind)
 
     def to_set(self, body: syntax.Body, decoder: Decoder, evaluator: Evaluator) -> tuple[ToSet, ...]:
         """Give the variables that are used and have only an example."""
@@ -373,6 +388,13 @@ class _Loading:
             hint = f"its {'example' if default is None else 'default'} is of that kind"
             self.problems.append(Problem(message, hint, block.at))
         return Definition(value=value)
+
+
+def _placeholders(data: bytes, file: str) -> list[Location]:
+    """Give the places of a recipe's bytes that are marked with PLACEHOLDER, beside those in comments of their own."""
+    lines = enumerate(data.splitlines(), 1)
+    marked = ((n, line) for n, line in lines if PLACEHOLDER in line and not line.lstrip().startswith(_COMMENTS))
+    return [Location(file, n, line.index(PLACEHOLDER) + 1) for n, line in marked]
 
 
 def _how_to_set(name: str, wanted: str) -> str:

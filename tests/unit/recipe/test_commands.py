@@ -77,8 +77,8 @@ def test_check_gives_json(run: Any, write: Any):
     result = run("check", "el", "bad", "--json")
     document = json.loads(result.stdout)
     assert document["recipes"] == [
-        {"base": True, "name": "el", "well": True, "to_set": []},
-        {"base": True, "name": "bad", "well": False, "to_set": []},
+        {"base": True, "name": "el", "well": True, "to_set": [], "placeholders": []},
+        {"base": True, "name": "bad", "well": False, "to_set": [], "placeholders": []},
     ]
     assert document["problems"][0] == {
         "column": 1, "file": "recipes/bad/recipe.hcl", "hint": "add title = ...", "line": 1,
@@ -140,11 +140,27 @@ def test_init_writes_a_recipe_that_is_well(run: Any, recipes: Any):
         "recipes/boss-7.0.5/validation/test_release.py",
         "recipes/boss-7.0.5/documents/release-notes.md",
     ]
-    assert run("check", "boss-7.0.5").stdout == "boss-7.0.5: well\n"
+    assert run("check", "boss-7.0.5").stdout.startswith("boss-7.0.5: well\n")
     text = (recipes / "boss-7.0.5" / "recipe.hcl").read_bytes()
     assert formatted(text, "x") == text
     assert b"PLACEHOLDER" in text
     compile((recipes / "boss-7.0.5" / "validation" / "test_release.py").read_text(), "test_release.py", "exec")
+
+
+def test_what_init_marked_must_be_written_before_a_freeze(run: Any, recipes: Any, tmp_path: Any):
+    run("init", "boss", "7.0.5")
+    path = recipes / "boss-7.0.5" / "recipe.hcl"
+    marked = [n for n, line in enumerate(path.read_text().splitlines(), 1) if re.match(r"\s*[^#\s].*PLACEHOLDER", line)]
+    said = run("check", "boss-7.0.5").stdout.splitlines()
+    assert said[1] == "  these are still marked with PLACEHOLDER, and must be written before it is frozen:"
+    assert [line.split(":")[1] for line in said[2:]] == [str(n) for n in marked] != []
+    frozen = run("freeze", "boss-7.0.5", "--store", str(tmp_path / "images"))
+    assert (frozen.exit_code, frozen.stderr.count("still marked with PLACEHOLDER")) == (2, len(marked))
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(
+        "".join(line if line.lstrip().startswith("#") else line.replace("PLACEHOLDER", "") for line in lines)
+    )
+    assert run("check", "boss-7.0.5").stdout == "boss-7.0.5: well\n"
 
 
 def test_init_takes_a_path_and_overwrites_nothing(run: Any, recipes: Any):
@@ -208,7 +224,9 @@ def test_init_of_what_extends_a_base_has_what_the_base_leaves_to_it(run: Any, re
     assert (row["well"], names) == (True, ["date", "paths", "words"])
     examples = json.loads(run("show", "boss-7.2.0", "--json").stdout)["examples"]
     kept = path.read_text().partition("\n\n# What this release was built with")[0] + "\n"
-    path.write_text(re.sub(r"(?m)^# (?=variable|  |})", "", kept))
+    path.write_text(
+        re.sub(r"(?m)^# (?=variable|  |})", "", kept).replace(" # PLACEHOLDER", "").replace("PLACEHOLDER: ", "")
+    )
     assert formatted(path.read_bytes(), "x") == path.read_bytes()
     assert run("check", "boss-7.2.0").stdout == "boss-7.2.0: well\n"
     document = json.loads(run("show", "boss-7.2.0", "--json").stdout)
