@@ -145,7 +145,7 @@ def _read(release: str, port: int) -> tuple[Recipe, dict[str, str]]:
     }
     first = examine(path, {}, {})
     assert first.loaded is not None, first.problems
-    values = {one.name: known.get(one.name, _value(one.example)) for one in first.to_set}
+    values = {one.name: known.get(one.name, _value(release, one.example)) for one in first.to_set}
     values |= {"database_port": port, "disk": "4GiB"}
     given = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
     loaded = examine(path, given, {}).loaded
@@ -153,9 +153,11 @@ def _read(release: str, port: int) -> tuple[Recipe, dict[str, str]]:
     return loaded.recipe, given
 
 
-def _value(example: Any) -> Any:
-    """Take an example as it is, unless it says that nothing is known."""
-    return example.replace("unconfirmed", UNKNOWN) if isinstance(example, str) else example
+def _value(release: str, example: Any) -> Any:
+    """Take an example as it is, unless it says that nothing is known; what is named after its release is so here too."""
+    if not isinstance(example, str):
+        return example
+    return UNKNOWN if example == "unconfirmed" else example.replace("unconfirmed", release.removeprefix("boss-"))
 
 
 def _archives(recipe: Recipe, tree: Path, served: Path) -> dict[str, str]:
