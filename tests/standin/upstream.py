@@ -154,7 +154,7 @@ def _read(release: str, port: int) -> tuple[Recipe, dict[str, str]]:
 
 
 def _value(release: str, example: Any) -> Any:
-    """Take an example as it is, unless it says that nothing is known; what is named after its release is so here too."""
+    """Take an example as it is, unless it says that nothing is known; what is named after its release is so here."""
     if not isinstance(example, str):
         return example
     return UNKNOWN if example == "unconfirmed" else example.replace("unconfirmed", release.removeprefix("boss-"))
