@@ -89,7 +89,11 @@ def pem() -> bytes:
     return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff", b"-----BEGIN OPENSSH PRIVATE KEY-----\n", pem(), b"x" * (1 << 17)])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xff", b"-----BEGIN OPENSSH PRIVATE KEY-----\n", pem(), b"x" * (1 << 17)],
+    ids=["empty", "no text", "only a head", "of another form", "too long"],
+)
 def test_what_is_no_key_is_refused(tmp_path, data):
     (tmp_path / "key").write_bytes(data)
     for read in (read_private, read_public):
