@@ -23,7 +23,7 @@ from builder.core.errors import TimeLimitFailure, WorkFailure
 
 TICK = 0.25
 """Seconds after which the state of the machine is looked at though nothing has come."""
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds for the machine to take a request, to start a command, or to kill one whose time is over: a busy host may
 need longer than the limit to start a command, and it can be killed only by its number."""
 ASK_AGAIN = 10.0
