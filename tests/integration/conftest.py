@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from builder.engine.engine import Engine, connect
 from builder.inside.canonical import DIRECTORY, REGULAR, SYMBOLIC_LINK, Content, Entry, write_tar
 from builder.store import oci
 from builder.store.store import Store
+from tests.busybox import static_busybox
 
 TOOLS = "sh sleep cat echo env printf mkdir ls rm id sha256sum head setsid true stat test touch find grep sed tr tty"
 PASSWD = b"root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"
@@ -28,14 +28,8 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
-def busybox(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Debian's static busybox: fetched from the host's own mirror, not installed."""
-    folder = tmp_path_factory.mktemp("busybox")
-    subprocess.run(["apt-get", "download", "-q", "busybox-static"], cwd=folder, check=True, timeout=120)
-    (package,) = folder.glob("*.deb")
-    subprocess.run(["dpkg-deb", "-x", package, folder / "root"], check=True, timeout=60)
-    (program,) = [p for p in (folder / "root").rglob("busybox") if p.is_file() and p.parent.name == "bin"]
-    return program.read_bytes()
+def busybox() -> bytes:
+    return static_busybox()
 
 
 def _folder(path: str, mode: int = 0o755) -> Content:

@@ -24,6 +24,7 @@ from builder.inside.canonical import DIRECTORY, REGULAR, SYMBOLIC_LINK, Content,
 from builder.store.shapes import VmConfig
 from builder.store.store import Store
 from builder.toolbox.toolbox import DISK_PROGRAMS, open_toolbox, programs_digest
+from tests.busybox import static_busybox
 from tests.integration.spine import CACHE, builder_store
 
 SIZE = 192 << 20
@@ -130,15 +131,7 @@ def kernel_image() -> Path:
     return image
 
 
-def _busybox(folder: Path) -> bytes:
-    subprocess.run(["apt-get", "download", "-q", "busybox-static"], cwd=folder, check=True, timeout=120)
-    (package,) = folder.glob("*.deb")
-    subprocess.run(["dpkg-deb", "-x", package, folder / "busybox"], check=True, timeout=60)
-    (program,) = [p for p in (folder / "busybox").rglob("busybox") if p.is_file() and p.parent.name == "bin"]
-    return program.read_bytes()
-
-
-def _contents(folder: Path) -> list[Content]:
+def _contents() -> list[Content]:
     files = {
         "etc/inittab": (INITTAB.encode(), 0o644),
         "etc/rc": (RC.encode(), 0o755),
@@ -146,7 +139,7 @@ def _contents(folder: Path) -> list[Content]:
         "etc/group": (b"root:x:0:\nnobody:x:65534:\n", 0o644),
         "boot/grub/grub.cfg": (GRUB.encode(), 0o644),
         "boot/vmlinuz": (kernel_image().read_bytes(), 0o644),
-        "bin/busybox": (_busybox(folder), 0o755),
+        "bin/busybox": (static_busybox(), 0o755),
     }
     for module in MODULES:
         (path,) = kernel().rglob(f"{module}.ko")
@@ -166,7 +159,7 @@ def _contents(folder: Path) -> list[Content]:
 
 def _make(folder: Path, store: Path) -> None:
     tar = io.BytesIO()
-    write_tar(_contents(folder), tar)
+    write_tar(_contents(), tar)
     (folder / REQUEST.layers[0]).write_bytes(gzip.compress(tar.getvalue(), 1))
     engine = connect()
     toolbox = open_toolbox(Store(store), engine, NoProgress())

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import gzip
 import re
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -71,16 +68,3 @@ def _archive(entries: Iterable[tuple[str, bytes, int]]) -> Iterator[bytes]:
         fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(spelled), 0)
         head = b"070701" + b"".join(b"%08x" % field for field in fields) + spelled
         yield head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
-
-
-def static_busybox() -> bytes:
-    """Debian's static busybox: fetched from the host's own mirror, not installed."""
-    with tempfile.TemporaryDirectory(prefix="busybox-") as scratch:
-        subprocess.run(["apt-get", "download", "-q", "busybox-static"], cwd=scratch, check=True, timeout=300)
-        (package,) = Path(scratch).glob("*.deb")
-        unpacked = Path(scratch) / "root"
-        subprocess.run(["dpkg-deb", "-x", package, unpacked], check=True, timeout=60)
-        (program,) = (p for p in unpacked.rglob("busybox") if p.is_file() and p.parent.name == "bin")
-        data = program.read_bytes()
-        shutil.rmtree(unpacked)
-    return data

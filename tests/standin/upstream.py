@@ -17,11 +17,11 @@ from typing import Any
 from builder.recipe.load import examine
 from builder.recipe.model import Recipe
 from example.upstream.signing import SigningKey
+from tests.busybox import static_busybox
 from tests.integration.mariadb import MariaDb, running
 from tests.integration.spine import PROJECT, example_cache
 from tests.integration.tiny_vm import kernel
 from tests.standin.boss import from_package, lay_out, pack
-from tests.standin.initramfs import static_busybox
 from tests.standin.systems import SYSTEMS, Parts, write_system
 from tests.tinyrpm import Vault
 
