@@ -8,7 +8,8 @@ import msgspec
 
 CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f]")
 """Terminal control sequences (ECMA-48, 5.4) and control characters, besides tab and newline."""
-PANIC = re.compile(r"Kernel panic - not syncing: ?(.*)")
+PANIC = re.compile(r"Kernel panic - not syncing: ?([^\n]*)\n")
+"""A whole line: a console is read as it comes, which may be in the middle of one."""
 KEPT = 1 << 16
 LAST_LINES = 15
 
@@ -37,17 +38,19 @@ class Console:
 
     def lines(self) -> list[str]:
         """Give the lines that are left, without control sequences; empty ones are left out."""
-        plain = CONTROL.sub("", self._text.replace("\r\n", "\n").replace("\r", "\n"))
-        return [line.rstrip() for line in plain.split("\n") if line.strip()]
+        return [line.rstrip() for line in self._plain().split("\n") if line.strip()]
 
     def last(self) -> str:
         """Give the last lines for a person."""
         return "\n".join(self.lines()[-LAST_LINES:])
 
     def panic(self) -> str | None:
-        """Give the kernel's reason where it has panicked."""
-        found = PANIC.search("\n".join(self.lines()))
+        """Give the kernel's reason where it has panicked and has said all of it."""
+        found = PANIC.search(self._plain())
         return found[1].strip() if found else None
+
+    def _plain(self) -> str:
+        return CONTROL.sub("", self._text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 class _EventData(msgspec.Struct, frozen=True):

@@ -214,6 +214,7 @@ class _Process:
                     del hear[descriptor]
             time.sleep(BREATH)  # a UART gives a byte at a time
         os.close(self._complaints)
+        self._hear_console(b"\n")  # a line that was cut off is a line
         code = self._guard.wait()
         if not self._trouble:
             said = self._complaint.decode("utf-8", "replace").strip().splitlines()

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from builder.boot.vm.accelerator import BOOT_SECTOR, SAID, Accelerator
 from builder.boot.vm.command import Files, Inherited, variables_of, words
@@ -47,12 +50,15 @@ def test_a_console_keeps_only_its_end() -> None:
     assert sum(map(len, console.lines())) < 70_000
 
 
-def test_a_panic_is_known_by_its_line_also_when_it_arrives_in_parts() -> None:
+@given(st.lists(st.integers(0, 80)))
+def test_a_panic_is_told_whole_however_its_bytes_arrive(cuts: list[int]) -> None:
+    said = b"[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n[    1.3] CPU: 0"
     console = Console()
-    console.feed(b"[    1.2] Kernel panic - not sync")
-    assert console.panic() is None
-    console.feed(b"ing: VFS: Unable to mount root fs\r\n[    1.3] CPU: 0")
-    assert console.panic() == "VFS: Unable to mount root fs"
+    heard = set()
+    for start, end in pairwise([0, *sorted(cuts), len(said)]):
+        console.feed(said[start:end])
+        heard.add(console.panic())
+    assert heard - {None} == {"VFS: Unable to mount root fs"}
 
 
 @pytest.mark.parametrize(
