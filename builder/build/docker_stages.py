@@ -73,6 +73,10 @@ def build_on_top(
             for stage in stages:
                 try:
                     under = made[-1].image if made else base
+                    if made:
+                        # layers bear whole seconds: what a stage changes must not bear the one in which that below
+                        # ended; a stored stage bears its own epoch
+                        time.sleep(1 - time.time() % 1)
                     made.append(
                         _make(
                             stage, under, store=store, folder=folder, engine=engine, progress=progress,
@@ -109,8 +113,6 @@ def _make(
 ) -> _Made:
     started = time.monotonic()
     with progress.task(f"stage {stage.name}"):
-        # layers bear whole seconds: what this stage changes must not bear the second in which the one below ended
-        time.sleep(1 - time.time() % 1)
         image = _docker_build(engine, stage, base, store, folder, time_limit=time_limit)
         layers = _layer_count(engine, image) - _layer_count(engine, base)
     return _Made(stage, image, layers, time.monotonic() - started)

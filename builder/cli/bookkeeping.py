@@ -276,8 +276,8 @@ class _Place(NamedTuple):
         from builder.cli.common import load_release
         from builder.freeze.bookkeeping import boss_release as its_release
         from builder.freeze.bookkeeping import frozen_bookkeeping, unfrozen_bookkeeping
-        from builder.freeze.freeze import stored_lock
         from builder.lock import file as lock_file
+        from builder.lock.stored import stored_lock
         from builder.recipe.find import names
         from builder.store.store import Store
 

@@ -166,7 +166,7 @@ def toolbox_opener(store: Store, progress: Progress, name: str | None = None) ->
 def load_lock(release: str, recipes: Path, variables: Iterable[str], store: Store) -> Lock:
     """Read the lock of the release that a command names; where no such recipe is at hand, the store's copy of it."""
     from builder.build.build import locked
-    from builder.freeze.freeze import stored_lock
+    from builder.lock.stored import stored_lock
     from builder.recipe.find import names
 
     if "/" not in release and release not in names(recipes):

@@ -137,7 +137,7 @@ def _named(
     One that the store can not read any more is a Failure, which the run tells. Raises InputFailure where nothing, or
     nothing known, is named.
     """
-    from builder.rebuild.frozen_locks import frozen_lock, frozen_releases
+    from builder.lock.stored import frozen_lock, frozen_releases
 
     if every == bool(releases):
         raise InputFailure(

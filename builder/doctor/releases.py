@@ -8,9 +8,9 @@ from pathlib import Path
 from builder.core.digest import Digest
 from builder.core.errors import Failure, Problem
 from builder.doctor.needs import Needs, needs_of
-from builder.freeze.freeze import stored_lock
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
+from builder.lock.stored import stored_lock
 from builder.recipe.find import FILE_NAME, find, names
 from builder.recipe.load import LoadedRecipe, examine_all, load
 from builder.store.store import Store

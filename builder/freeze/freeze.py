@@ -7,32 +7,25 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from builder.core import documents
 from builder.core.errors import WorkFailure
 from builder.core.progress import Progress
 from builder.freeze.bookkeeping import freeze_bookkeeping
 from builder.freeze.changes import changes
 from builder.freeze.download import Checksum, Downloader, Wanted
-from builder.freeze.repositories import FrozenRepositories, freeze_repositories
+from builder.freeze.precedents import FrozenRepositories, same_packages
+from builder.freeze.repositories import freeze_repositories
 from builder.freeze.sources import freeze_local, freeze_remote
 from builder.freeze.staging import Staging
 from builder.freeze.trees import Places, freeze_trees
 from builder.lock import file as lock_file
 from builder.lock.model import LOCK_VERSION, Blob, Lock
+from builder.lock.stored import store_lock
 from builder.recipe.epoch import shared_epoch
 from builder.recipe.load import LoadedRecipe
-from builder.recipe.model import Recipe, RpmSource
 from builder.store import oci
 from builder.store.store import Store
 from builder.toolbox.toolbox import Toolbox
-
-INPUTS_TYPE = "application/vnd.boss-builder.inputs.v1"
-LOCK_TYPE = "application/vnd.boss-builder.lock.v1+json"
-CONTENT_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -76,16 +69,10 @@ def freeze(
         downloader = Downloader(kept, progress, mirrors=here.mirrors)
         staging = Staging(store, workspace)
         bookkeeping = freeze_bookkeeping(loaded, before, store, staging, environment, update=update)
-        if before is not None and not update and _same_packages(before.recipe, loaded.recipe):
+        if before is not None and not update and same_packages(before.recipe, loaded.recipe):
             _fetch_missing(before, store, downloader, staging)
             builder_image = before.builder_image
-            rpms = FrozenRepositories(
-                repositories=before.repositories,
-                os_packages=before.os_packages,
-                boss_packages=before.boss_packages,
-                vm_packages=before.vm_packages,
-                metadata=before.frozen_repository,
-            )
+            rpms = FrozenRepositories.of(before)
         else:
             toolbox = open_toolbox(None)
             builder_image = Blob(digest=toolbox.descriptor.digest, size=toolbox.descriptor.size)
@@ -96,6 +83,7 @@ def freeze(
                 staging=staging,
                 epoch=shared_epoch(loaded.recipe),
                 progress=progress,
+                store=None if update else store,
             )
         lock = Lock(
             version=LOCK_VERSION,
@@ -116,7 +104,7 @@ def freeze(
             default_versions=bookkeeping.default_versions,
         )
         staging.commit()
-        _store_lock(lock, store)
+        store_lock(lock, store)
         changed = lock_file.write(lock, lock_path)
         for path in kept.iterdir():
             if path.name != LOCK_NAME:
@@ -147,20 +135,6 @@ def _one_freeze_at_a_time(store: Store, progress: Progress) -> Iterator[Path]:
         yield kept
 
 
-def _same_packages(one: Recipe, two: Recipe) -> bool:
-    """Whether two recipes ask for the same packages of the same repositories."""
-    return _package_part(one) == _package_part(two)
-
-
-def _package_part(recipe: Recipe) -> tuple[Any, ...]:
-    os = recipe.os
-    source = recipe.package.source
-    rpm_source = source if isinstance(source, RpmSource) else None
-    machine = recipe.image_of("vm")
-    vm_packages = machine.packages if machine else ()
-    return (os.architecture, os.packages, os.rpm_repository, shared_epoch(recipe), rpm_source, vm_packages)
-
-
 def _fetch_missing(lock: Lock, store: Store, downloader: Downloader, staging: Staging) -> None:
     """Fetch what a lock names and the store lacks, by the lock's digests."""
     wanted = []
@@ -182,32 +156,3 @@ def _fetch_missing(lock: Lock, store: Store, downloader: Downloader, staging: St
 
 def _by_digest(url: str, blob: Blob) -> Wanted:
     return Wanted(url, Checksum("sha256", blob.digest.removeprefix("sha256:")), blob.size)
-
-
-def _store_lock(lock: Lock, store: Store) -> None:
-    """Keep a lock in the store too, as the configuration of an artifact that holds all inputs."""
-    data = lock_file.encode(lock)
-    layers = tuple(
-        oci.Descriptor(media_type=CONTENT_TYPE, digest=blob.digest, size=blob.size, annotations={oci.TITLE: name})
-        for name, blob in sorted(lock.blobs().items())
-    )
-    store.put_manifest(
-        oci.Manifest(
-            config=oci.Descriptor(media_type=LOCK_TYPE, digest=store.put(data), size=len(data)),
-            layers=layers,
-            artifact_type=INPUTS_TYPE,
-        ),
-        f"inputs/{lock.recipe.full_name}",
-    )
-
-
-def stored_lock(store: Store, release: str) -> Lock | None:
-    """Read a release's lock from the store alone, where no recipe is at hand; None where it holds none."""
-    descriptor = store.find(f"inputs/{release}")
-    if descriptor is None:
-        return None
-    config = store.manifest(descriptor).config
-    try:
-        return documents.decode(store.read(config.digest), Lock)
-    except msgspec.DecodeError:
-        return None

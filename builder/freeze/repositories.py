@@ -6,8 +6,9 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,18 +17,22 @@ from builder.core.errors import Failure, InputFailure, Location, Problem, WorkFa
 from builder.core.progress import Progress
 from builder.engine.engine import Folder
 from builder.freeze.download import Checksum, Downloader, Wanted
+from builder.freeze.fetched import Fetched
 from builder.freeze.metadata import Contents, parse
 from builder.freeze.mirrorlist import read_mirrorlist
+from builder.freeze.precedents import FrozenRepositories, precedent
 from builder.freeze.resolving import BOSS, Asked, Closure, Resolved, asked_repositories, lay_out, resolve
 from builder.freeze.staging import Staging
 from builder.lock.model import Blob, Key, Repository, RpmPackage, Signature, Verdict
 from builder.recipe.fields import FileRef
 from builder.recipe.generation import generation
 from builder.recipe.load import LoadedRecipe
+from builder.store.store import Store
 from builder.toolbox.toolbox import Toolbox
 
 SMALL = 16 << 20
 SIGNATURE_LIMIT = 1800
+SIDE_BY_SIDE = 4
 GUEST_PACKAGES = "/boss-builder/packages"
 LAST_WITH_SHA1 = 5
 """The last generation of Enterprise Linux whose yum reads no other checksum in metadata."""
@@ -83,51 +88,34 @@ def located(location: Location, about: str = "") -> Iterator[None]:
 # -- freezing ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """A repository's metadata and keys, on disk."""
-
-    asked: Asked
-    contents: Contents
-    metadata: dict[str, Path]
-    signature: Path | None
-    keys: dict[str, Path]
-    folder: Path
-
-
-@dataclass(frozen=True)
-class FrozenRepositories:
-    """All repositories of a release, frozen."""
-
-    repositories: tuple[Repository, ...]
-    os_packages: tuple[str, ...]
-    boss_packages: tuple[str, ...]
-    vm_packages: tuple[str, ...]
-    metadata: dict[str, Blob]
-
-
 def freeze_repositories(
-    loaded: LoadedRecipe, *, toolbox: Toolbox, downloader: Downloader, staging: Staging, epoch: int, progress: Progress
+    loaded: LoadedRecipe,
+    *,
+    toolbox: Toolbox,
+    downloader: Downloader,
+    staging: Staging,
+    epoch: int,
+    progress: Progress,
+    store: Store | None = None,
 ) -> FrozenRepositories:
     """Resolve, fetch and check every RPM of a recipe, and make the frozen repository's metadata.
 
     `epoch` (seconds since 1970) is the time that the frozen metadata bears. What is fetched is staged, not stored.
+    Where a release in `store` was frozen from the very same repositories, its answer is taken over.
     Raises InputFailure for whatever is wrong with the repositories, WorkFailure where the network fails.
     """
     fetched = []
     for asked in asked_repositories(loaded.recipe):
         with located(loaded.where(*asked.where), f"repository {asked.name!r}"):
             fetched.append(_fetch_metadata(loaded, asked, downloader, staging))
-    checked = {}
-    for repository in fetched:
-        asked = repository.asked
-        with located(loaded.where(*asked.where), f"repository {asked.name!r}"):
-            checked[asked.name] = _check_signatures(repository, {}, toolbox, staging)
-            if asked.repo_gpgcheck and checked[asked.name].metadata.verdict is not Verdict.GOOD:
-                raise InputFailure(
-                    "its metadata is not signed, and the recipe asks for it (repo_gpgcheck)",
-                    hint=f"there is no {asked.address('repodata/repomd.xml.asc')}",
-                )
+    checked = _check_metadata(loaded, fetched, toolbox, staging)
+    if store is not None:
+        signatures = {name: answer.metadata for name, answer in checked.items()}
+        by_name = {repository.asked.name: repository for repository in fetched}
+        known = precedent(loaded.recipe, by_name, signatures, toolbox.descriptor.digest, store)
+        if known is not None:
+            progress.say(f"the packages are those of {known.recipe.full_name}, from the same repositories")
+            return FrozenRepositories.of(known)
     with progress.task("resolve packages"), located(loaded.where("os", "packages")):
         resolved = _resolve(loaded, fetched, toolbox, staging)
     packages = resolved.packages
@@ -220,11 +208,30 @@ def _resolve(loaded: LoadedRecipe, fetched: list[Fetched], toolbox: Toolbox, sta
     return closure
 
 
-def _check_signatures(
-    repository: Fetched, packages: dict[str, Path], toolbox: Toolbox, staging: Staging
-) -> _SignatureAnswer:
-    """Check metadata and packages (by file name) with the keys of their repository."""
-    work = staging.folder(f"signatures-{repository.asked.name}")
+def _check_metadata(
+    loaded: LoadedRecipe, fetched: list[Fetched], toolbox: Toolbox, staging: Staging
+) -> dict[str, _SignatureAnswer]:
+    """Check keys and metadata of all repositories, side by side, as most of it is waiting for containers."""
+    folders = [staging.folder(f"metadata-{repository.asked.name}") for repository in fetched]
+    _ = toolbox.image_id  # once, before several want it
+
+    def check(repository: Fetched, work: Path) -> _SignatureAnswer:
+        asked = repository.asked
+        with located(loaded.where(*asked.where), f"repository {asked.name!r}"):
+            answer = _check_signatures(repository, {}, toolbox, work)
+            if asked.repo_gpgcheck and answer.metadata.verdict is not Verdict.GOOD:
+                raise InputFailure(
+                    "its metadata is not signed, and the recipe asks for it (repo_gpgcheck)",
+                    hint=f"there is no {asked.address('repodata/repomd.xml.asc')}",
+                )
+        return answer
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        return dict(zip((f.asked.name for f in fetched), pool.map(check, fetched, folders), strict=True))
+
+
+def _check_signatures(repository: Fetched, packages: dict[str, Path], toolbox: Toolbox, work: Path) -> _SignatureAnswer:
+    """Check metadata and packages (by file name) with the keys of their repository; `work` is an empty folder."""
     keys = {
         f"keys/{number}-{source.rpartition('/')[2]}": path
         for number, (source, path) in enumerate(repository.keys.items())
@@ -256,7 +263,10 @@ def _frozen(
     asked = repository.asked
     names = {nevra: f"{number:05}.rpm" for number, nevra in enumerate(own)}
     answer = _check_signatures(
-        repository, {names[n]: files[n] for n in own} if asked.gpgcheck else {}, toolbox, staging
+        repository,
+        {names[n]: files[n] for n in own} if asked.gpgcheck else {},
+        toolbox,
+        staging.folder(f"signatures-{asked.name}"),
     )
     if asked.gpgcheck:
         verdicts = {nevra: answer.packages[f"packages/{names[nevra]}"] for nevra in own}

@@ -9,7 +9,7 @@ from pathlib import Path
 from builder.core import documents
 from builder.core.digest import Digest
 from builder.core.errors import InputFailure
-from builder.freeze.freeze import stored_lock
+from builder.lock.stored import stored_lock
 from builder.physics.comparison import SUFFIXES, Measured, Planned, Unmeasured, compare
 from builder.physics.model import Judgement, Observable, State
 from builder.physics.report import Fact

@@ -229,6 +229,26 @@ def test_update_takes_what_is_new_and_says_so(work, served, keys):
     assert answer["changes"] == ["library.noarch: 1:2.1-1 -> 1:2.2-1"]
 
 
+def test_another_release_on_the_same_repositories_takes_over_what_the_first_got(work, vault):
+    recipe = work.recipes / RELEASE / "recipe.hcl"
+    recipe.write_text(RECIPE.replace('"keys/boss"', '"${var.vault}/boss/RPM-GPG-KEY"'))
+    frozen(work)
+    shutil.copytree(recipe.parent, work.recipes / "tiny-2.0")
+    work.lock("tiny-2.0").unlink()
+    other = work.recipes / "tiny-2.0" / "recipe.hcl"
+    other.write_text(recipe.read_text().replace('"tiny" "1.0"', '"tiny" "2.0"'))
+    vault.forget()
+    ran = work.run("freeze", "tiny-2.0")
+    assert ran.code == 0, ran.err
+    assert "the packages are those of tiny-1.0" in ran.err
+    assert "resolve packages" not in ran.err
+    assert not any(request.path.endswith(".rpm") for request in vault.requests)
+    taken_over = work.lock("tiny-2.0").read_bytes()
+    ran = work.run("freeze", "tiny-2.0", "--update")
+    assert "resolve packages" in ran.err, "with --update it is found out anew"
+    assert work.lock("tiny-2.0").read_bytes() == taken_over
+
+
 def test_a_changed_document_touches_no_package(work, vault):
     frozen(work)
     vault.forget()

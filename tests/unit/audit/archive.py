@@ -16,9 +16,9 @@ from builder.build.kept import Layer, keep
 from builder.core import documents
 from builder.core.digest import Digest
 from builder.core.progress import NoProgress
-from builder.freeze.freeze import _store_lock
 from builder.lock import file as lock_file
 from builder.lock.model import Blob, Lock
+from builder.lock.stored import store_lock
 from builder.rebuild import history
 from builder.store import oci
 from builder.store.shapes import SHAPES, Shape, reference
@@ -105,7 +105,7 @@ def released(store: Store, version: str) -> Lock:
     text = f"the recipe of {version}".encode()
     files = {f"tiny-{version}": Blob(digest=str(store.put(text)), size=len(text))}
     lock = msgspec.structs.replace(lock, recipe=recipe, recipe_files=files)
-    _store_lock(lock, store)
+    store_lock(lock, store)
     put_stages(store, lock)
     for shape in SHAPES:
         image = put_image(store, lock, shape)

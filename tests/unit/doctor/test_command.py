@@ -14,8 +14,8 @@ from builder.doctor import host as host_module
 from builder.doctor.advice import advise
 from builder.doctor.model import State
 from builder.doctor.report import as_json, lines
-from builder.freeze.freeze import INPUTS_TYPE, LOCK_TYPE
 from builder.lock import file as lock_file
+from builder.lock.stored import INPUTS_TYPE, LOCK_TYPE
 from builder.store import oci
 from builder.store.shapes import SHAPES
 from builder.store.store import Store

@@ -12,9 +12,9 @@ from builder.cli.build import command as build
 from builder.doctor import engine, vsyscall
 from builder.doctor.running import SEGFAULT, barred_shapes, build_problems, explained
 from builder.doctor.vsyscall import program
-from builder.freeze.freeze import INPUTS_TYPE, LOCK_TYPE
 from builder.lock import file as lock_file
 from builder.lock.model import Lock
+from builder.lock.stored import INPUTS_TYPE, LOCK_TYPE
 from builder.store import oci
 from builder.store.shapes import SHAPES
 from builder.store.store import Store

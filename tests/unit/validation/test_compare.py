@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from builder.cli.main import cli
 from builder.core.errors import InputFailure
-from builder.freeze.freeze import _store_lock
+from builder.lock.stored import store_lock
 from builder.physics.model import Comparison, State
 from builder.store.store import Store
 from builder.validation.compare import ReleaseComparison, compare_releases
@@ -49,7 +49,7 @@ def keep_locks(store: Store) -> None:
         for blob in of.blobs().values():
             store.create()
             store.blob_path(blob.digest).touch()
-        _store_lock(of, store)
+        store_lock(of, store)
 
 
 def compared(store: Store, report: Path, *, before: Any = None, after: Any = None) -> ReleaseComparison:

@@ -1,0 +1,108 @@
+"""What another release has frozen from the very same repositories: its answer is this one's too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from builder.core.digest import digest_file
+from builder.core.errors import Failure
+from builder.freeze.fetched import Fetched
+from builder.lock.model import Blob, Lock, Repository, Signature
+from builder.lock.stored import frozen_lock, frozen_releases
+from builder.recipe.epoch import shared_epoch
+from builder.recipe.generation import generation
+from builder.recipe.model import Recipe, RpmSource
+from builder.store.store import Store
+
+
+@dataclass(frozen=True)
+class FrozenRepositories:
+    """All repositories of a release, frozen."""
+
+    repositories: tuple[Repository, ...]
+    os_packages: tuple[str, ...]
+    boss_packages: tuple[str, ...]
+    vm_packages: tuple[str, ...]
+    metadata: dict[str, Blob]
+
+    @classmethod
+    def of(cls, lock: Lock) -> FrozenRepositories:
+        """Give those of a lock."""
+        return cls(
+            repositories=lock.repositories,
+            os_packages=lock.os_packages,
+            boss_packages=lock.boss_packages,
+            vm_packages=lock.vm_packages,
+            metadata=lock.frozen_repository,
+        )
+
+
+def same_packages(one: Recipe, two: Recipe) -> bool:
+    """Whether two recipes ask for the same packages of the same repositories."""
+    return _package_part(one) == _package_part(two)
+
+
+def _package_part(recipe: Recipe) -> tuple[Any, ...]:
+    os = recipe.os
+    source = recipe.package.source
+    rpm_source = source if isinstance(source, RpmSource) else None
+    machine = recipe.image_of("vm")
+    vm_packages = machine.packages if machine else ()
+    asked = (os.architecture, os.packages, os.rpm_repository, rpm_source, vm_packages)
+    return (*asked, generation(os), shared_epoch(recipe))
+
+
+def locks_of(store: Store) -> Iterator[Lock]:
+    """Give the locks of a store that can be read."""
+    for release in frozen_releases(store):
+        lock = frozen_lock(store, release)
+        if lock is not None and not isinstance(lock, Failure):
+            yield lock
+
+
+def precedent(
+    recipe: Recipe,
+    fetched: Mapping[str, Fetched],
+    signatures: Mapping[str, Signature],
+    builder_image: str,
+    store: Store,
+) -> Lock | None:
+    """Find a lock of the store that answers already what `recipe` asks; None where there is none.
+
+    `fetched` and `signatures` (of the metadata) are what the repositories gave just now, by name. The same packages,
+    asked of repositories whose metadata and keys are the same to the byte, in the same builder image (by digest), give
+    the same closure, the same verdicts and the same frozen repository; the store must still have all of that.
+    """
+    for lock in locks_of(store):
+        if (
+            lock.builder_image.digest == builder_image
+            and same_packages(lock.recipe, recipe)
+            and {r.name for r in lock.repositories} == set(fetched)
+            and all(_is_same(r, fetched[r.name], signatures[r.name]) for r in lock.repositories)
+            and all(store.has(blob.digest, blob.size) for blob in _blobs(lock))
+        ):
+            return lock
+    return None
+
+
+def _is_same(then: Repository, now: Fetched, signature: Signature) -> bool:
+    files = dict(now.metadata)
+    if now.signature is not None:
+        files["repodata/repomd.xml.asc"] = now.signature
+    return (
+        (then.url, then.mirrorlist, then.signature) == (now.asked.url, now.asked.mirrorlist, signature)
+        and {location: blob.digest for location, blob in then.metadata.items()}
+        == {location: digest_file(path)[0] for location, path in files.items()}
+        and [(key.source, key.blob.digest) for key in then.keys]
+        == [(source, digest_file(path)[0]) for source, path in now.keys.items()]
+    )
+
+
+def _blobs(lock: Lock) -> Iterator[Blob]:
+    for repository in lock.repositories:
+        yield from repository.metadata.values()
+        yield from (key.blob for key in repository.keys)
+        yield from (package.blob for package in repository.packages)
+    yield from lock.frozen_repository.values()
