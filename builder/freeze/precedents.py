@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from builder.core.digest import digest_file
 from builder.core.errors import Failure
 from builder.freeze.fetched import Fetched
-from builder.lock.model import Blob, Lock, Repository, Signature
+from builder.freeze.primary import is_readable, read_packages
+from builder.lock.model import Blob, Lock, Repository, RpmPackage, Signature
 from builder.lock.stored import frozen_lock, frozen_releases
 from builder.recipe.epoch import shared_epoch
 from builder.recipe.generation import generation
@@ -73,7 +74,9 @@ def precedent(
 
     `fetched` and `signatures` (of the metadata) are what the repositories gave just now, by name. The same packages,
     asked of repositories whose metadata and keys are the same to the byte, in the same builder image (by digest), give
-    the same closure, the same verdicts and the same frozen repository; the store must still have all of that.
+    the same closure, the same verdicts and the same frozen repository; the store must still have all of that. A store
+    may have come from anywhere, so that what a lock of it says of a package is believed only where the repository lists
+    the package with that sha256 now.
     """
     for lock in locks_of(store):
         if (
@@ -82,6 +85,7 @@ def precedent(
             and {r.name for r in lock.repositories} == set(fetched)
             and all(_is_same(r, fetched[r.name], signatures[r.name]) for r in lock.repositories)
             and all(store.has(blob.digest, blob.size) for blob in _blobs(lock))
+            and all(_are_listed(r.packages, fetched[r.name]) for r in lock.repositories)
         ):
             return lock
     return None
@@ -98,6 +102,17 @@ def _is_same(then: Repository, now: Fetched, signature: Signature) -> bool:
         and [(key.source, key.blob.digest) for key in then.keys]
         == [(source, digest_file(path)[0]) for source, path in now.keys.items()]
     )
+
+
+def _are_listed(packages: Iterable[RpmPackage], now: Fetched) -> bool:
+    """Whether a repository lists packages by their name, place and sha256; no, where that can not be told."""
+    wanted = {(package.nevra, package.location, package.blob.digest) for package in packages}
+    for part in now.contents.parts:
+        if part.kind == "primary" and is_readable(part.location):
+            for listed in read_packages(now.metadata[part.location], part.location):
+                if listed.checksum.algorithm == "sha256":
+                    wanted.discard((listed.nevra, listed.location, f"sha256:{listed.checksum.value.lower()}"))
+    return not wanted
 
 
 def _blobs(lock: Lock) -> Iterator[Blob]:

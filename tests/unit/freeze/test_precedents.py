@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from builder.freeze.download import Checksum
 from builder.freeze.fetched import Fetched
-from builder.freeze.metadata import Contents
+from builder.freeze.metadata import Contents, Part
 from builder.freeze.precedents import FrozenRepositories, precedent
 from builder.freeze.resolving import asked_repositories
 from builder.lock.model import Blob, Key, Lock, Repository, RpmPackage, Signature, Verdict
@@ -26,6 +27,13 @@ def new_store(path: Path) -> Store:
     store = Store(path)
     store.create()
     return store
+
+
+def listing(package: RpmPackage, checksum_type: str = "sha256") -> str:
+    return f"""<metadata xmlns="http://linux.duke.edu/metadata/common"><package type="rpm"><name>{package.name}</name>
+    <arch>{package.architecture}</arch><version epoch="0" ver="{package.version}" rel="{package.release}"/>
+    <checksum type="{checksum_type}" pkgid="YES">{package.blob.digest.removeprefix("sha256:")}</checksum>
+    <location href="{package.location}"/></package></metadata>"""
 
 
 class Site:
@@ -54,17 +62,18 @@ class Site:
 
     def _repository(self, name: str) -> Repository:
         (asked,) = (asked for asked in asked_repositories(RECIPE) if asked.name == name)
-        metadata = {"repodata/repomd.xml": f"repomd of {name}", "repodata/primary.xml": f"primary of {name}"}
+        content = f"package of {name}"
+        own = package("shell" if name == "os" else "boss", content)
+        metadata = {"repodata/repomd.xml": f"repomd of {name}", "repodata/primary.xml": listing(own)}
         self.fetched[name] = Fetched(
             asked,
-            Contents("1", (), b""),
+            Contents("1", (Part("primary", "repodata/primary.xml", Checksum("sha256", ""), None),), b""),
             {location: self._file(f"{name}-{Path(location).name}", text) for location, text in metadata.items()},
             self._file(f"{name}.asc", f"signature of {name}"),
             {f"keys/{name}": self._file(f"{name}.key", f"key of {name}")},
             self.folder,
         )
         metadata["repodata/repomd.xml.asc"] = f"signature of {name}"
-        content = f"package of {name}"
         self._put(content)
         return Repository(
             name=name,
@@ -73,11 +82,20 @@ class Site:
             metadata={location: self._put(text) for location, text in metadata.items()},
             signature=SIGNED,
             keys=(Key(source=f"keys/{name}", fingerprint="A" * 40, blob=self._put(f"key of {name}")),),
-            packages=(package("shell" if name == "os" else "boss", content),),
+            packages=(own,),
         )
 
     def found(self, recipe: Recipe = OTHER, builder: str = "builder") -> Lock | None:
         return precedent(recipe, self.fetched, self.signatures, blob(builder).digest, self.store)
+
+    def lists(self, text: str) -> None:
+        """Let the store's lock, and the repository `os` today, have this list of packages."""
+        path = self.fetched["os"].metadata["repodata/primary.xml"]
+        path.write_text(text)
+        os, boss = self.lock.repositories
+        os = msgspec.structs.replace(os, metadata={**os.metadata, "repodata/primary.xml": self._put(text)})
+        self.lock = msgspec.structs.replace(self.lock, repositories=(os, boss))
+        store_lock(self.lock, self.store)
 
     def package(self, number: int) -> RpmPackage:
         return self.lock.repositories[number].packages[0]
@@ -150,6 +168,21 @@ def test_what_the_store_lost_must_be_fetched_and_judged_anew(site: Site) -> None
     assert site.found() is None
     site.store.put(kept)
     assert site.found() == site.lock
+
+
+def test_a_lock_is_not_believed_what_the_repository_does_not_list(site: Site) -> None:
+    shell = site.package(0)
+    site.lists(listing(shell) + "\n")
+    assert site.found() == site.lock
+    for text in (
+        listing(msgspec.structs.replace(shell, blob=blob("what the repository really has"))),
+        listing(msgspec.structs.replace(shell, version="2")),
+        listing(msgspec.structs.replace(shell, location="Packages/another.rpm")),
+        listing(shell, "sha"),
+        '<metadata xmlns="http://linux.duke.edu/metadata/common"/>',
+    ):
+        site.lists(text)
+        assert site.found() is None, text
 
 
 def test_a_lock_that_can_not_be_read_is_passed_over(site: Site) -> None:
