@@ -94,15 +94,16 @@ def _imported(name: str) -> None:
             importlib.import_module(found.name)
 
 
-def _child(asked: dict[str, Any], output: int, waits: bool) -> None:
-    """Be the process that runs; never comes back."""
+def _child(asked: dict[str, Any], output: int, ready: int) -> None:
+    """Be the process that runs; says by a byte that it stands and waits where a fault is asked; never comes back."""
     code = 70
     try:
         os.setsid()
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        if waits:
+        if asked["fault"]:
+            os.write(ready, b".")  # no call of the preparation may be the one that errs
             signal.sigwait({signal.SIGUSR1})
         module, _, name = asked["function"].partition(":")
         code = getattr(sys.modules[module], name)(*asked["arguments"])
@@ -127,9 +128,15 @@ def _traced(child: int, fault: str, log: Path) -> subprocess.Popen[bytes]:
 def _run(asked: dict[str, Any], folder: Path) -> Run:
     with (folder / "output").open("w+b") as output:
         started = time.perf_counter()
+        hears, ready = os.pipe()
         child = os.fork()
         if child == 0:
-            _child(asked, output.fileno(), waits=bool(asked["fault"]))
+            os.close(hears)
+            _child(asked, output.fileno(), ready)
+        os.close(ready)
+        if asked["fault"] and os.read(hears, 1) != b".":
+            raise RuntimeError("the child ended before its work")
+        os.close(hears)
         tracer = _traced(child, asked["fault"], folder / "strace") if asked["fault"] else None
         if asked["kill"] is not None:
             pidfd = os.pidfd_open(child)
