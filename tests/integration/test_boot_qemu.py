@@ -17,6 +17,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from builder.boot.shell import link
+from builder.boot.shell.link import Link
+from builder.boot.shell.protocol import PIECE
 from builder.boot.vm.accelerator import choose, problem_of_kvm
 from builder.boot.vm.qemu import QemuMachine
 from builder.core.errors import HostFailure, InputFailure, WorkFailure
@@ -145,6 +148,28 @@ def test_a_disk_on_another_bus_reaches_the_guests_loader(tmp_path: Path, bus: st
     with pytest.raises(WorkFailure, match="VFS: Unable to mount root fs"):
         QemuMachine.boot(tiny_disk(), config, folder=tmp_path, time_limit=300)
     assert not running(tmp_path)
+
+
+def test_a_machine_that_lost_a_byte_of_what_its_shell_was_sent_is_started_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[bytes] = []
+    write = Link._write
+
+    def lossy(self: Link, descriptor: int, data: bytes) -> None:
+        if len(data) == PIECE and not lost:
+            lost.append(data)
+            data = data[:-1]
+        write(self, descriptor, data)
+
+    monkeypatch.setattr(Link, "_write", lossy)
+    monkeypatch.setattr(link, "PATIENCE", 15.0)
+    with QemuMachine.boot(tiny_disk(), CONFIG, folder=tmp_path, time_limit=300) as machine:
+        assert lost
+        assert machine.run(["echo", "here"], time_limit=LIMIT).stdout == b"here\n"
+        assert sum(line.startswith("qemu-system") for line in running(tmp_path)) == 1
+    assert not running(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_disk_boots_under_uefi(tmp_path: Path) -> None:

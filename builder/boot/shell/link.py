@@ -83,6 +83,8 @@ class Link:
             heard = (heard + (self._take() if ready else b""))[-CHUNK:]
 
     def _expect(self, verb: str, deadline: float) -> None:
+        """Wait for an answer; a machine that took the bootstrap and lost some of what followed never gives one."""
+        deadline = min(deadline, time.monotonic() + PATIENCE)
         while True:
             for answer in self.answers(TICK):
                 if answer.verb == "ready":

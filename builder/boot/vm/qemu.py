@@ -17,12 +17,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from builder.boot.shell.link import PATIENCE
 from builder.boot.shell.machine import ShellMachine
 from builder.boot.shell.ports import TRANSFER_SIZE, PortChannel, Ports
 from builder.boot.vm.accelerator import Accelerator, choose, remember
 from builder.boot.vm.command import PROGRAM, UEFI_CODE, Files, Inherited, variables_of, words
 from builder.boot.vm.console import Console, events, meaning
-from builder.core.errors import HostFailure
+from builder.core.errors import HostFailure, TimeLimitFailure
 from builder.core.process import quoted
 from builder.store.shapes import VmConfig
 
@@ -101,6 +102,20 @@ class QemuMachine(ShellMachine):
             chosen = Accelerator("tcg", problem)
             log.info("%s", chosen.title)
             process = _Process(disk, config, folder, chosen, uefi=uefi, virtio=virtio)
+        try:
+            return cls._commanded(process, chosen, environment, deadline)
+        except TimeLimitFailure as failure:
+            if time.monotonic() + PATIENCE > deadline:
+                raise
+            log.warning("%s: it is started once more", failure.problems[0].message)
+            process = _Process(disk, config, folder, chosen, uefi=uefi, virtio=virtio)
+            return cls._commanded(process, chosen, environment, deadline)
+
+    @classmethod
+    def _commanded(
+        cls, process: _Process, accelerator: Accelerator, environment: Mapping[str, str] | None, deadline: float
+    ) -> Self:
+        """Wait until the shell of a started machine takes commands. Raises WorkFailure where it does not."""
         channel = PortChannel(
             process.ports,
             UART_DEVICES,
@@ -109,7 +124,7 @@ class QemuMachine(ShellMachine):
             hint=process.hint,
             stop=process.stop,
         )
-        return cls(channel, chosen, environment=environment).start(max(1.0, deadline - time.monotonic()))
+        return cls(channel, accelerator, environment=environment).start(max(1.0, deadline - time.monotonic()))
 
 
 class _Process:
