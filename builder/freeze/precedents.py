@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from builder.core.digest import digest_file
-from builder.core.errors import Failure
+from builder.core.errors import Failure, InputFailure
 from builder.freeze.fetched import Fetched
 from builder.freeze.primary import is_readable, read_packages
 from builder.lock.model import Blob, Lock, Repository, RpmPackage, Signature
@@ -55,7 +55,7 @@ def _package_part(recipe: Recipe) -> tuple[Any, ...]:
     return (*asked, generation(os), shared_epoch(recipe))
 
 
-def locks_of(store: Store) -> Iterator[Lock]:
+def _locks_of(store: Store) -> Iterator[Lock]:
     """Give the locks of a store that can be read."""
     for release in frozen_releases(store):
         lock = frozen_lock(store, release)
@@ -78,40 +78,66 @@ def precedent(
     may have come from anywhere, so that what a lock of it says of a package is believed only where the repository lists
     the package with that sha256 now.
     """
-    for lock in locks_of(store):
+    candidates = [
+        lock
+        for lock in _locks_of(store)
+        if lock.builder_image.digest == builder_image and same_packages(lock.recipe, recipe)
+    ]
+    today = {name: _given(one, signatures[name]) for name, one in fetched.items()} if candidates else {}
+    for lock in candidates:
         if (
-            lock.builder_image.digest == builder_image
-            and same_packages(lock.recipe, recipe)
-            and {r.name for r in lock.repositories} == set(fetched)
-            and all(_is_same(r, fetched[r.name], signatures[r.name]) for r in lock.repositories)
+            {repository.name: _recorded(repository) for repository in lock.repositories} == today
             and all(store.has(blob.digest, blob.size) for blob in _blobs(lock))
-            and all(_are_listed(r.packages, fetched[r.name]) for r in lock.repositories)
+            and all(_are_listed(repository.packages, fetched[repository.name]) for repository in lock.repositories)
         ):
             return lock
     return None
 
 
-def _is_same(then: Repository, now: Fetched, signature: Signature) -> bool:
+class _Identity(NamedTuple):
+    """What makes a repository the very same: address, verdict on its metadata, digests of metadata and keys."""
+
+    url: str
+    mirrorlist: str
+    signature: Signature
+    metadata: dict[str, str]
+    keys: tuple[tuple[str, str], ...]
+
+
+def _recorded(then: Repository) -> _Identity:
+    return _Identity(
+        then.url,
+        then.mirrorlist,
+        then.signature,
+        {location: blob.digest for location, blob in then.metadata.items()},
+        tuple((key.source, key.blob.digest) for key in then.keys),
+    )
+
+
+def _given(now: Fetched, signature: Signature) -> _Identity:
     files = dict(now.metadata)
     if now.signature is not None:
         files["repodata/repomd.xml.asc"] = now.signature
-    return (
-        (then.url, then.mirrorlist, then.signature) == (now.asked.url, now.asked.mirrorlist, signature)
-        and {location: blob.digest for location, blob in then.metadata.items()}
-        == {location: digest_file(path)[0] for location, path in files.items()}
-        and [(key.source, key.blob.digest) for key in then.keys]
-        == [(source, digest_file(path)[0]) for source, path in now.keys.items()]
+    return _Identity(
+        now.asked.url,
+        now.asked.mirrorlist,
+        signature,
+        {location: digest_file(path)[0] for location, path in files.items()},
+        tuple((source, digest_file(path)[0]) for source, path in now.keys.items()),
     )
 
 
 def _are_listed(packages: Iterable[RpmPackage], now: Fetched) -> bool:
     """Whether a repository lists packages by their name, place and sha256; no, where that can not be told."""
     wanted = {(package.nevra, package.location, package.blob.digest) for package in packages}
-    for part in now.contents.parts:
-        if part.kind == "primary" and is_readable(part.location):
-            for listed in read_packages(now.metadata[part.location], part.location):
-                if listed.checksum.algorithm == "sha256":
-                    wanted.discard((listed.nevra, listed.location, f"sha256:{listed.checksum.value.lower()}"))
+    try:
+        for part in now.contents.parts:
+            if part.kind == "primary" and is_readable(part.location):
+                for listed in read_packages(now.metadata[part.location], part.location):
+                    if listed.checksum.algorithm == "sha256":
+                        wanted.discard((listed.nevra, listed.location, f"sha256:{listed.checksum.value.lower()}"))
+    except InputFailure:  # dnf may read it all the same, or says what is wrong
+        return False
     return not wanted
 
 

@@ -24,8 +24,8 @@ from builder.core.errors import TimeLimitFailure, WorkFailure
 TICK = 0.25
 """Seconds after which the state of the machine is looked at though nothing has come."""
 PATIENCE = 60.0
-"""Seconds for the machine to take a request, to start a command, or to kill one whose time is over: a busy host may
-need longer than the limit to start a command, and it can be killed only by its number."""
+"""Seconds for the machine to take a piece of the agent or a request, to start a command, or to kill one whose time is
+over: a busy host may need longer than the limit to start a command, and it can be killed only by its number."""
 ASK_AGAIN = 10.0
 """Seconds after which a shell that has not shown a prompt yet is sent another empty line: most show one by themselves,
 and what nobody reads for minutes must not add up."""

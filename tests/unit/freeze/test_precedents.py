@@ -180,6 +180,7 @@ def test_a_lock_is_not_believed_what_the_repository_does_not_list(site: Site) ->
         listing(msgspec.structs.replace(shell, location="Packages/another.rpm")),
         listing(shell, "sha"),
         '<metadata xmlns="http://linux.duke.edu/metadata/common"/>',
+        "no list that is read here",
     ):
         site.lists(text)
         assert site.found() is None, text
